@@ -7,6 +7,7 @@ app. If the file sets read-only, only a flag allows changes, never a variable.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Collection, Container, Iterator, Mapping
@@ -104,6 +105,8 @@ def read_config(path: Path) -> Config:
         UsageError: It cannot be read, or is not TOML.
     """
     try:
+        if path.is_fifo():  # a command reads the file twice, and a pipe may never end
+            raise OSError(errno.ESPIPE, "It is a pipe, not a file")
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         return no_config(path)

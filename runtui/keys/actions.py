@@ -107,7 +107,7 @@ Need = Literal[
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
 HintedWhile = Literal[
-    "", "row", "list", "editing", "own change", "new run", "journal entry", "signed out", "back",
+    "", "row", "list", "incomplete", "editing", "own change", "new run", "journal entry", "signed out", "back",
 ]  # fmt: skip
 """A further condition for the hint line to show an action; its key works without that."""
 
@@ -226,6 +226,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("sort_order", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
         Action("reverse", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
         Action("columns", ("C",), "columns", "Choose the columns and their order."),
+        *_views(),
     ),
     "row": (
         Action("mark", "mark", "mark", "Toggle mark.", 60, "row"),
@@ -257,7 +258,6 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("mark_all", ("ctrl+a",), "mark all", "Mark all runs that the list shows."),
         Action("mark_range", ("V",), "mark range", "Mark the runs from the last mark to the cursor.", needs="run"),
         Action("invert_marks", ("asterisk",), "invert marks", "Invert the marks of the list."),
-        *_views(),
         Action("views", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
         Action("clear", "back", "back", "Clear the filter, then close the side panel.", 79, hinted="back"),
     ),
@@ -390,7 +390,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action(
             "focus_panel", ("greater_than_sign", "f12"), "panel", "Open the side panel and go to it.", 25, hinted="list"
         ),
-        Action("refresh", ("r", "f5"), "refresh", "Refresh now.", 22, hinted="list"),
+        Action("refresh", ("r", "f5"), "refresh", "Refresh now.", 88, hinted="incomplete"),
         Action("refresh_all", ("ctrl+f5",), "refresh all", "Read all runs again, even unchanged ones."),
         Action("pause", ("p",), "pause", "Pause or resume auto-refresh.", 20, hinted="list"),
         Action(

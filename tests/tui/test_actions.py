@@ -141,6 +141,7 @@ def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
     assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
+    assert hinted(*runs, **on_a_run, is_incomplete=True).startswith("edit refresh"), "a person need not wait"
     assert hinted(*runs, has_list=True, sign_in=nobody).startswith("sign_in filter"), "the way on"
     causes: tuple[Scope, ...] = ("causes", *VIEWS["causes"], "app")
     assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_view copy mark help"

@@ -68,12 +68,14 @@ async def test_trouble_with_the_list_is_reported_and_the_list_stays(open_session
             assert step in session.status.text
             assert "The list is incomplete." in session.status.text
             assert "incomplete" in session.header
+            assert "r refresh" in session.text().splitlines()[-1]
             assert (table.total, table.cursor_id) == (5, run_id)
             assert "\x1b" not in session.text()
             graph.answer_to_list = None
             await session.press("r")
             await session.until(lambda: session.workspace.refresh.progress.fault is None and not session.status.text)
             assert "incomplete" not in session.text()
+            assert "r refresh" not in session.text()
 
 
 async def test_the_next_step_for_the_list_is_not_cut_off(open_session: Opener) -> None:

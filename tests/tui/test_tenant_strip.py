@@ -44,6 +44,24 @@ async def test_a_click_on_the_strip_elsewhere_leads_to_the_list(open_session: Op
         assert (session.view, session.runs.filter_text) == ("runs", "status:completedWithErrors")
 
 
+async def test_a_digit_in_the_strip_shows_its_view_from_every_list(open_session: Opener) -> None:
+    async with open_session(size=(120, 40)) as session:
+        assert "2:✗" in strip(session)
+        for elsewhere in ("o", "c", "J", "enter"):
+            await session.press(elsewhere)
+            assert session.view != "runs"
+            await session.press("2")
+            assert (session.view, session.runs.filter_text) == ("runs", "status:failed"), elsewhere
+        await session.press("J")
+        await click(session, "failed")
+        assert (session.view, session.runs.filter_text) == ("runs", "status:failed"), "it was not visible"
+        await session.press("o", "9")
+        assert session.view == "overview"
+        assert "There is no view 9" in session.text()
+        await session.press("escape", "2")
+        assert (session.view, session.runs.filter_text) == ("runs", "")
+
+
 async def test_a_key_asks_which_of_the_counts_to_show(open_session: Opener) -> None:
     async with open_session(runs=60) as session:
         second = session.app.chrome.problems.counts[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -234,7 +235,9 @@ def test_invalid_toml_is_reported_with_its_position(tmp_path: Path) -> None:
 def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xff\xfe")
-    for path, why in (tmp_path, "Is a directory"), (file, "It is not UTF-8"), (file / "more", "Not a directory"):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    reasons = {tmp_path: "Is a directory", file / "more": "Not a directory", pipe: "It is a pipe, not a file"}
+    for path, why in {file: "It is not UTF-8", **reasons}.items():
         with pytest.raises(UsageError) as caught:
             read_config(path)
         assert caught.value.message == f"{path}: {why}."

@@ -132,9 +132,10 @@ def _sentence(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first: Any = error.errors()[0]
+    if first["type"] == "json_invalid":  # its message counts lines from this one
+        return "It is not JSON."
     where = ".".join(map(str, first["loc"]))
-    what = first["msg"].replace(" at line 1 column ", " at column ")  # of this line of the file
-    return f"{where}: {what}." if where else f"{what}."
+    return f"{where}: {first['msg']}." if where else f"{first['msg']}."
 
 
 def _ticks_of(text: str | None) -> int:

@@ -81,9 +81,14 @@ class Arranging(Feature):
         self._runs.show_settings(problems_toggled(self._runs.settings))
 
     def show_view(self, number: int) -> None:
-        """Show the view of a digit, or all runs if it is shown already."""
+        """Bring the list to the front with the view of a digit, or with all runs if it shows that view already."""
+        settings = self._runs.settings
+        if self._chrome.front.view is not self._runs:
+            settings = ListSettings(columns=settings.columns)  # what is covered is not toggled
         try:
-            self._runs.show_settings(view_toggled(self._runs.settings, self._preferences.kept.views, number))
+            wanted = view_toggled(settings, self._preferences.kept.views, number)
+            self._chrome.go_to_list()
+            self._runs.show_settings(wanted)
         except IndexError:
             words = f"There is no view {number}; {key_of('views')} saves the list as a view."
             self._chrome.set_status(words, shown_while=lambda: number > len(self._views))

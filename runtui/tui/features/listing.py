@@ -143,8 +143,9 @@ class Listing(Feature):
 
     def show_runs(self, filter_text: str) -> None:
         """Bring the list to the front with only these runs, or with all if it shows these already."""
+        is_shown = self._chrome.front.view is self._runs and self._runs.filter_text == filter_text
         self._chrome.go_to_list()
-        self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
+        self._runs.filter_by("" if is_shown else filter_text)
 
     def action_refresh(self) -> None:
         self._workspace.refresh.now()
