@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
@@ -238,13 +238,13 @@ class GraphClient:
         exchange = await self._transport.send("POST", path, purpose="previewTaskFailures", alone=True)
         return Answer(exchange, *read_answer(exchange, writing=False))
 
-    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterator[Answer]:
+    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterable[Answer]:
         """Read at most MAX_BATCH runs (workflow id, run id), each once; an answer is parsed when it is used."""
         items = [BatchItem("GET", run_path(*run), prefer(ALL_ENUM_MEMBERS)) for run in runs]
         run_ids = [run_id for _, run_id in runs]
         return await self._side_by_side("read runs", items, run_ids, lambda n: self.run(*runs[n]), writing=False)
 
-    async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterator[Answer]:
+    async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterable[Answer]:
         """Change at most MAX_BATCH runs, each as `update_run` does; the answers are as in `read_runs`."""
         root, items = self._transport.root, []
         for update in updates:
@@ -264,7 +264,7 @@ class GraphClient:
         alone: Callable[[int], Awaitable[Answer]],
         *,
         writing: bool,
-    ) -> Iterator[Answer]:
+    ) -> Iterable[Answer]:
         """Return the answers to requests for some runs: by `$batch`, or one by one if the root offers none. A refusal
         or failure of the whole batch counts for each item. If a 403 is about `$batch` alone, the first item shows."""
         root, first = self._transport.root, list[Answer]()

@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.announcer import Announcer
 from runtui.domain.rows import storable
@@ -39,6 +39,9 @@ from runtui.services.store_file import (
     release_pages,
 )
 from runtui.services.tasks import report_defect, side_by_side
+
+if TYPE_CHECKING:
+    from runtui.graph.client import GraphClient
 
 _logger: Final = logging.getLogger("runtui.refresh")
 
@@ -131,16 +134,6 @@ class Progress(NamedTuple):
         return RuntuiError(title, " ".join(reasons))
 
 
-class RunLister(Protocol):
-    """The part of the Graph client that a listing needs."""
-
-    def workflows(self, *, pace: Pace) -> AsyncIterator[CollectionPage]:
-        """Yield the pages of workflows."""
-
-    def runs(self, workflow_id: str, *, changed_since: int | None = None, pace: Pace) -> AsyncIterator[CollectionPage]:
-        """Yield the pages of one workflow's runs: all of them, or those changed since a time (ticks)."""
-
-
 class UpToDate(NamedTuple):
     """Runs that the store now holds as the service does. A listing announces each run once."""
 
@@ -175,7 +168,7 @@ class _Listing:
 class Refresh:
     """Updates the store from the service at a fixed interval, and on request."""
 
-    def __init__(self, client: RunLister, store: Store, *, interval: float) -> None:
+    def __init__(self, client: GraphClient, store: Store, *, interval: float) -> None:
         self._client = client
         self._store = store
         self._interval = interval

@@ -128,18 +128,19 @@ class Preparation:
     async def prepare(self, stages: Stages) -> None:
         """Whenever keys rest, load what is still needed, then mount the form and the help."""
         features, workspace = self._features, self._features.chrome.workspace
-        await features.wait_idle()
+        wait_idle = features.chrome.keys.wait_idle
+        await wait_idle()
         if workspace.progress is not None or not workspace.store.count(EVERY_RUN):  # it was held for the first keys
             workspace.refresh.start()
         await workspace.load_triage()
         with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
             await workspace.drop_done_drafts()
         for name in self._have_news():
-            await features.wait_idle()
+            await wait_idle()
             features.build(name)
         features.build_when(workspace.reconciler.changed, *FOLLOW_CHANGES)
         features.build_when(workspace.reconciler.failed, *FOLLOW_CHANGES)
-        await features.wait_idle()
+        await wait_idle()
         stages.begin()
         await features[Listing].is_read.wait()
         from runtui.tui.features.changes.editing import Editing
@@ -148,11 +149,11 @@ class Preparation:
         self.is_followed_up = True
         if not self.is_prepared:
             await features.mount_when_idle(lambda: features[Editing].screen)
-            await features.wait_idle()
+            await wait_idle()
             from runtui.tui.features.helping import Helping
 
             await features.mount_when_idle(lambda: features[Helping].screen)
-            await features.wait_idle()
+            await wait_idle()
             # The first rows are in place: from here on the cursor belongs to its run.
             features.runs.table.row_under_cursor(pin=True)
             stages.prepared()
@@ -215,10 +216,9 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.set_keymap({name: ",".join(keys) for name, keys in remapped().items()})
         self._workspace = workspace
         self._stages = stages or Stages()
-        self.chrome = Chrome(self, workspace, sandbox, profiles)
-        self.chrome.drop_keys = self.keys.drop
+        self.chrome = Chrome(self, workspace, self.keys, sandbox, profiles)
         self.runs = RunsView(self.chrome)
-        self.feature = Features(self.chrome, self.runs, self.keys.wait_idle)
+        self.feature = Features(self.chrome, self.runs)
         self.preparation = Preparation(self.feature)
         self.takes_mouse = settings.mouse
         """Whether to ask the terminal for mouse events."""

@@ -321,7 +321,7 @@ async def test_the_review_loads_what_follows_a_change_whoever_asks_first(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_session() as session:
-        features, built = feature.Features(session.app.chrome, session.runs, session.app.keys.wait_idle), list[str]()
+        features, built = feature.Features(session.app.chrome, session.runs), list[str]()
         monkeypatch.setattr(features, "build", lambda *names: built.extend(names))
         assert features[Reviewing] is features.built[0]
         assert built == []

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from runtui.domain.report import Outcome
+from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of
 from runtui.graph.pages import CollectionPage, GraphError
@@ -38,7 +39,7 @@ def run(run_id: str, **more: Any) -> dict[str, Any]:
     return {"id": run_id, "processingStatus": "completed", **more}
 
 
-class FakeGraph:
+class FakeGraph(GraphClient):
     """Workflows and the pages of their runs.
 
     An exception instead of a page is raised. `busy` has the refusals before the first page of a workflow, one for each
@@ -64,7 +65,7 @@ class FakeGraph:
         self.gate.set()
         self.at_gate: asyncio.Queue[str] = asyncio.Queue()
 
-    async def workflows(self, *, pace: Pace) -> AsyncIterator[CollectionPage]:
+    async def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         self.listings += 1
         await self._ask("workflows", pace)
         if self.workflows_error is not None:
@@ -74,7 +75,7 @@ class FakeGraph:
             yield CollectionPage(tuple({"id": name, "displayName": name.title()} for name in part), self._exchange())
 
     async def runs(
-        self, workflow_id: str, *, changed_since: int | None = None, pace: Pace
+        self, workflow_id: str, *, changed_since: int | None = None, begun: int | None = None, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -95,8 +96,9 @@ class FakeGraph:
         dated = (("Date", format_datetime(self.clock, usegmt=True)),) if self.clock is not None else ()
         return replace(EXCHANGE, response_headers=dated)
 
-    async def _ask(self, name: str, pace: Pace) -> None:
+    async def _ask(self, name: str, pace: Pace | None) -> None:
         """Return the first page, as the client does: again after each refusal, as long as the pace allows."""
+        assert pace is not None
         refusals = self.busy.get(name, [])
         for tries in range(1, 100):
             await pace.ready()

@@ -11,7 +11,7 @@ from typing import Any
 
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.graph.client import Answer, RunUpdate
+from runtui.graph.client import Answer, GraphClient, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.graph.retry import Pace
@@ -46,11 +46,11 @@ def answered(entity: Mapping[str, Any] | None = None, *, outcome: Outcome | None
     return Answer(exchange(method), dict(entity) if entity is not None else None, outcome and fault(outcome))
 
 
-class FakeGraph:
+class FakeGraph(GraphClient):
     """A service that holds runs. A test replaces `on_write` or `on_read` to answer in its own way."""
 
     def __init__(self) -> None:
-        self.runs = {RUN["id"]: dict(RUN), "r2": {**RUN, "id": "r2"}}
+        self.held = {RUN["id"]: dict(RUN), "r2": {**RUN, "id": "r2"}}
         self.calls: list[str] = []
         self.batches: list[str] = []
         """Reads and writes of several runs, each with how many."""
@@ -67,10 +67,10 @@ class FakeGraph:
         self.arrived: asyncio.Queue[str] = asyncio.Queue()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.on_write: Callable[[str], Answer] = lambda run_id: answered(self.runs[run_id], method="PATCH")
-        self.on_read: Callable[[str], Answer] = lambda run_id: answered(self.runs[run_id])
+        self.on_write: Callable[[str], Answer] = lambda run_id: answered(self.held[run_id], method="PATCH")
+        self.on_read: Callable[[str], Answer] = lambda run_id: answered(self.held[run_id])
         self.on_act: Callable[[ServiceAction], Answer] = lambda _: answered(method="POST")
-        self.on_observe: Callable[[ServiceAction], Answer] = lambda action: answered(self.runs[action.run_id])
+        self.on_observe: Callable[[ServiceAction], Answer] = lambda action: answered(self.held[action.run_id])
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         assert workflow_id == WORKFLOW
@@ -129,4 +129,4 @@ class FakeGraph:
     def apply(self, run_id: str, body: str) -> None:
         changes = json.loads(body)
         changes.pop("@odata.type")
-        self.runs[run_id] |= changes
+        self.held[run_id] |= changes

@@ -72,7 +72,7 @@ class Bench:
 
         def write(run_id: str) -> Answer:
             answer = left.pop(0) if len(left) > 1 else left[0]
-            return answer if answer is not None else answered(self.graph.runs[run_id], method="PATCH")
+            return answer if answer is not None else answered(self.graph.held[run_id], method="PATCH")
 
         def apply(run_id: str, body: str) -> None:
             self.seen_by_journal.append(self.journal.entries())

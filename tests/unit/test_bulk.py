@@ -50,7 +50,7 @@ class BulkBench(Bench):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.graph.runs = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(MANY)}
+        self.graph.held = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(MANY)}
 
     @property
     def ended(self) -> dict[str, Save]:  # type: ignore[override]
@@ -78,7 +78,7 @@ class BulkBench(Bench):
 
     def canceled(self) -> set[str]:
         """The ids of the runs on the server that have the new value."""
-        return {run_id for run_id, run in self.graph.runs.items() if run["processingStatus"] == "canceled"}
+        return {run_id for run_id, run in self.graph.held.items() if run["processingStatus"] == "canceled"}
 
     def answer_one(self, run_id: str, *answers: Answer) -> None:
         """Answer the writes of one run with these answers, the last one repeatedly, and apply none of them."""
@@ -86,7 +86,7 @@ class BulkBench(Bench):
 
         def write(asked: str) -> Answer:
             if asked != run_id or not left:
-                return answered(self.graph.runs[asked], method="PATCH")
+                return answered(self.graph.held[asked], method="PATCH")
             return left.pop(0)
 
         def apply(asked: str, body: str) -> None:
@@ -131,7 +131,7 @@ async def test_an_expired_token_is_renewed_for_each_refused_change(bench: BulkBe
             refused_by_it.add(run_id)
             return refused(401)
         FakeGraph.apply(bench.graph, run_id, bench.graph.bodies[-1])
-        return answered(bench.graph.runs[run_id], method="PATCH")
+        return answered(bench.graph.held[run_id], method="PATCH")
 
     bench.graph.on_write, bench.graph.renewals = write, MANY
     bench.graph.apply = lambda _run_id, _body: None  # type: ignore[method-assign, assignment]
@@ -141,10 +141,10 @@ async def test_an_expired_token_is_renewed_for_each_refused_change(bench: BulkBe
 
 @pytest.mark.parametrize("status", [429, 401, 412])
 async def test_trouble_with_one_change_does_not_delay_the_others(status: int, bench: BulkBench) -> None:
-    bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change
+    bench.graph.held["run-3"]["processingStatus"] = "completed"  # somebody else's change
     bench.graph.renewals = 1
     bench.graph.on_read = lambda asked: answered(
-        {**bench.graph.runs[asked], "@odata.etag": f'W/"{len(bench.graph.calls)}"'}
+        {**bench.graph.held[asked], "@odata.etag": f'W/"{len(bench.graph.calls)}"'}
     )
     answer = refused(status, wait="0")
     answer = answer._replace(exchange=replace(answer.exchange, request_headers=(("If-Match", 'W/"1"'),)))
@@ -155,7 +155,7 @@ async def test_trouble_with_one_change_does_not_delay_the_others(status: int, be
     assert bench.ended["run-5"].outcome is Outcome.DONE, "it was sent again"
     others = {save.outcome for run_id, save in bench.ended.items() if run_id != "run-3"}
     assert others == {Outcome.DONE}
-    assert bench.canceled() == set(bench.graph.runs) - {"run-3"}
+    assert bench.canceled() == set(bench.graph.held) - {"run-3"}
 
 
 @pytest.mark.parametrize("is_abandoned", [False, True])
@@ -192,7 +192,7 @@ async def test_the_first_refusal_holds_the_unsent_changes_until_a_person_continu
     assert not bulk.has_ended
     bulk.resume()
     await bench.ends(bulk)
-    assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
+    assert bench.canceled() == set(bench.graph.held) - {"run-0"}
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
 
 
@@ -207,7 +207,7 @@ async def test_an_answer_that_was_lost_holds_nothing(bench: BulkBench) -> None:
     bench.answer_one("run-0", answered(None, outcome=Outcome.UNKNOWN, method="PATCH"))
     await bench.all_ended(drafts(), may_hold=True)
     assert bench.ended["run-0"].outcome is Outcome.UNKNOWN
-    assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
+    assert bench.canceled() == set(bench.graph.held) - {"run-0"}
 
 
 async def test_a_refusal_to_read_holds_the_rest_as_well(bench: BulkBench) -> None:
@@ -218,7 +218,7 @@ async def test_a_refusal_to_read_holds_the_rest_as_well(bench: BulkBench) -> Non
     assert (bulk.held_by.run_id, bulk.held_by.outcome, bench.writes) == ("run-0", Outcome.NOT_DONE, 0)
     bulk.resume()
     await bench.ends(bulk)
-    assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
+    assert bench.canceled() == set(bench.graph.held) - {"run-0"}
 
 
 async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_does(bench: BulkBench) -> None:
@@ -227,7 +227,7 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
 
     def write(asked: str) -> Answer:
         if asked not in titles:
-            return answered(bench.graph.runs[asked], method="PATCH")
+            return answered(bench.graph.held[asked], method="PATCH")
         answer = refused(403)
         return answer._replace(fault=there(answer.fault)._replace(title=titles[asked]))
 
@@ -248,7 +248,7 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
 
 async def test_sent_changes_are_settled_while_a_refusal_holds_the_rest(bench: BulkBench) -> None:
     sent, many = set(), 1_000
-    bench.graph.runs = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(many)}
+    bench.graph.held = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(many)}
 
     def write(asked: str) -> Answer:
         sent.add(asked)
@@ -266,14 +266,14 @@ async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
     status: int, bench: BulkBench, tmp_path: Path
 ) -> None:
     bench.graph.on_read = lambda asked: (
-        refused(status, method="GET") if asked == "run-0" else answered(bench.graph.runs[asked])
+        refused(status, method="GET") if asked == "run-0" else answered(bench.graph.held[asked])
     )
     other = Journal(tmp_path / "journal.db")
     record_intent(other, intent(root=ROOT, run_id="run-1", client_request_id="of the other"))
     await bench.all_ended(drafts(), may_hold=True)
     assert bench.ended["run-0"].outcome is bench.ended["run-1"].outcome is Outcome.NOT_DONE
     assert "run-1" not in bench.canceled()
-    assert bench.canceled() == set(bench.graph.runs) - {"run-0", "run-1"}
+    assert bench.canceled() == set(bench.graph.held) - {"run-0", "run-1"}
     other.close()
 
 
@@ -480,7 +480,7 @@ async def test_abandoned_while_answers_wait_for_a_key_each_counts_as_it_was_answ
     def write(asked: str) -> Answer:
         typing.rests.clear()
         written.set()
-        return answered(bench.graph.runs[asked], method="PATCH")
+        return answered(bench.graph.held[asked], method="PATCH")
 
     bench.graph.on_write = write
     saves.submit_many(drafts(), may_hold=False)
@@ -521,7 +521,7 @@ async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_end
     bench.graph.gate.set()
     assert await bench.saves.drain(PATIENCE) == 0
     assert bench.graph.most_at_once["run-0"] == 1
-    assert bench.graph.runs["run-0"]["failedTasksCount"] == 0
+    assert bench.graph.held["run-0"]["failedTasksCount"] == 0
 
 
 async def test_a_token_that_is_missing_is_asked_for_and_holds_nothing(bench: BulkBench) -> None:

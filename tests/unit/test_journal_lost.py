@@ -310,7 +310,7 @@ async def test_no_write_leaves_without_an_entry_that_can_be_found(lose: Loss, tm
     bench.answer_writes(None)
     await bench.ended(draft())
     lose(tmp_path / "journal.db")
-    next_draft = draft(bench.graph.runs["r1"], processingStatus="queued")
+    next_draft = draft(bench.graph.held["r1"], processingStatus="queued")
     save = await bench.ended(next_draft)
     assert save.outcome is Outcome.NOT_DONE
     assert there(save.fault).title == "The journal cannot be used"

@@ -84,7 +84,7 @@ async def other(tmp_path: Path, graph: FakeGraph) -> AsyncIterator[Session]:
 
 def show(graph: FakeGraph, run_id: str = "r1", **values: Any) -> None:
     """Let the service show the run with these values."""
-    graph.runs[run_id] |= values or {"processingStatus": "failed"}
+    graph.held[run_id] |= values or {"processingStatus": "failed"}
 
 
 async def test_a_change_of_a_dead_session_is_unknown_until_the_run_shows_it(
@@ -312,7 +312,7 @@ async def test_before_a_change_its_run_is_read_first_and_not_every_other(session
     others = [session.record(run_id=f"gone-{count}") for count in range(3 * MAX_OTHERS)]
     show(graph)
     graph.on_read = lambda run_id: (
-        answered(graph.runs[run_id]) if run_id == "r1" else answered(outcome=Outcome.NOT_DONE)
+        answered(graph.held[run_id]) if run_id == "r1" else answered(outcome=Outcome.NOT_DONE)
     )
     entries = await session.reconciler.check_all(before_change_of="r1")
     assert graph.calls[0] == "GET r1"

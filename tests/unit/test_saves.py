@@ -58,12 +58,12 @@ async def test_an_empty_or_shortened_answer_is_read_back(entity: dict[str, Any] 
     assert save.known_by != "read-back", "the answer itself said done"
     assert bench.graph.calls == ["GET r1", "PATCH r1", "GET r1"]
     assert Step.SETTLING in [item.step for item in news]
-    assert stored(bench.store) == bench.graph.runs["r1"]
+    assert stored(bench.store) == bench.graph.held["r1"]
 
 
 async def test_annotations_do_not_make_an_answer_look_shortened(bench: Bench) -> None:
     bench.graph.on_read = lambda run_id: answered(
-        {"@odata.context": "c", "status@odata.type": "t", **bench.graph.runs[run_id]}
+        {"@odata.context": "c", "status@odata.type": "t", **bench.graph.held[run_id]}
     )
     assert (await bench.ended(draft())).outcome is Outcome.DONE
     assert bench.graph.calls == ["GET r1", "PATCH r1"]
@@ -96,13 +96,13 @@ def reads_once(graph: FakeGraph) -> Callable[[str], Answer]:
 
     def read(run_id: str) -> Answer:
         reads = graph.calls.count(f"GET {run_id}")
-        return answered(graph.runs[run_id]) if reads == 1 else answered(outcome=Outcome.NOT_DONE)
+        return answered(graph.held[run_id]) if reads == 1 else answered(outcome=Outcome.NOT_DONE)
 
     return read
 
 
 async def test_a_value_that_the_service_did_not_take_is_named(bench: Bench) -> None:
-    bench.graph.on_write = lambda _run_id: answered({**bench.graph.runs["r1"], "failedTasksCount": 2}, method="PATCH")
+    bench.graph.on_write = lambda _run_id: answered({**bench.graph.held["r1"], "failedTasksCount": 2}, method="PATCH")
     save = await bench.ended(draft(processingStatus="failed", failedTasksCount="3"))
     assert (save.outcome, save.ignored) == (Outcome.DONE, ("failedTasksCount",))
     assert stored(bench.store)["failedTasksCount"] == 2
@@ -114,7 +114,7 @@ async def test_a_value_that_the_service_did_not_take_is_named(bench: Bench) -> N
 
 async def test_a_time_returned_with_other_digits_counts_as_accepted(bench: Bench) -> None:
     bench.graph.on_write = lambda _run_id: answered(
-        {**bench.graph.runs["r1"], "completedDateTime": "2026-11-20T09:15:03.92Z"}, method="PATCH"
+        {**bench.graph.held["r1"], "completedDateTime": "2026-11-20T09:15:03.92Z"}, method="PATCH"
     )
     save = await bench.ended(draft(completedDateTime="2026-11-20T10:15:03.9200000+01:00"))
     assert (save.outcome, save.ignored) == (Outcome.DONE, ())
@@ -124,7 +124,7 @@ async def test_a_time_returned_with_other_digits_counts_as_accepted(bench: Bench
 async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_nobody(name: str, bench: Bench) -> None:
     text = {"processingStatus": "failed", "completedDateTime": "2026-11-20T09:00:00Z"}[name]
     bench.graph.on_read = lambda run_id: answered(
-        {key: value for key, value in bench.graph.runs[run_id].items() if key != name}
+        {key: value for key, value in bench.graph.held[run_id].items() if key != name}
     )
     save = await bench.ended(draft(RUN, "r1", **{name: text}))
     assert (save.outcome, save.conflicts, save.entry) == (Outcome.NOT_DONE, (), None)
@@ -137,7 +137,7 @@ async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_n
 
 async def test_a_fresh_read_without_untouched_properties_does_not_stop_the_save(bench: Bench) -> None:
     bench.graph.on_read = lambda run_id: answered(
-        {name: bench.graph.runs[run_id][name] for name in ("id", "processingStatus", "lastUpdatedDateTime")}
+        {name: bench.graph.held[run_id][name] for name in ("id", "processingStatus", "lastUpdatedDateTime")}
     )
     some = draft()
     save = await bench.ended(some)
@@ -145,7 +145,7 @@ async def test_a_fresh_read_without_untouched_properties_does_not_stop_the_save(
 
 
 async def test_a_run_that_changed_meanwhile_is_not_written(bench: Bench) -> None:
-    bench.graph.runs["r1"]["processingStatus"] = "completed"
+    bench.graph.held["r1"]["processingStatus"] = "completed"
     save = await bench.ended(draft())
     assert save.outcome is Outcome.NOT_DONE
     (conflict,) = save.conflicts
@@ -158,7 +158,7 @@ async def test_a_run_that_changed_meanwhile_is_not_written(bench: Bench) -> None
 
 
 async def test_the_old_values_that_are_told_are_those_read_just_before(bench: Bench) -> None:
-    bench.graph.runs["r1"]["processingStatus"] = "failed"  # somebody else has made this change meanwhile
+    bench.graph.held["r1"]["processingStatus"] = "failed"  # somebody else has made this change meanwhile
     save = await bench.ended(draft(processingStatus="failed", failedTasksCount="3"))
     assert "processingStatus: failed → failed, failedTasksCount: 2 → 3" in save_words(save)
     assert changed(save.changes())["processingStatus"] == {"before": "failed", "after": "failed"}
@@ -189,7 +189,7 @@ async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(bench: 
 
 
 async def test_two_spellings_of_one_id_are_one_run(bench: Bench) -> None:
-    bench.graph.runs["R1"] = bench.graph.runs["r1"]
+    bench.graph.held["R1"] = bench.graph.held["r1"]
     bench.graph.gate.clear()
     first = bench.saves.submit(draft(processingStatus="failed"))
     async with asyncio.timeout(PATIENCE):

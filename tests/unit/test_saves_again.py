@@ -115,7 +115,7 @@ async def test_breaking_off_in_flight_is_unknown_here_and_in_the_journal(bench: 
 async def test_a_token_that_is_missing_is_asked_for_once_and_the_save_goes_on(bench: Bench) -> None:
     gone = Failure(FailureKind.TOKEN, "no", "Nobody is signed in.")
     left = [Answer(replace(exchange("GET"), failure=gone), None, fault(Outcome.NOT_DONE))]
-    bench.graph.on_read = lambda run_id: left.pop() if left else answered(bench.graph.runs[run_id])
+    bench.graph.on_read = lambda run_id: left.pop() if left else answered(bench.graph.held[run_id])
     bench.graph.renewals = 1
     assert (await bench.ended(draft())).outcome is Outcome.DONE
     assert bench.graph.calls == ["GET r1", "GET r1", "PATCH r1"]
@@ -140,7 +140,7 @@ async def test_a_save_that_waits_for_a_sign_in_can_be_stopped(recorded: list[obj
 
 def with_etag(bench: Bench, etag: Callable[[], str]) -> None:
     """Let reads carry an ETag."""
-    bench.graph.on_read = lambda run_id: answered({**bench.graph.runs[run_id], "@odata.etag": etag()})
+    bench.graph.on_read = lambda run_id: answered({**bench.graph.held[run_id], "@odata.etag": etag()})
 
 
 async def test_if_match_is_sent_whenever_the_service_gives_an_etag(bench: Bench) -> None:

@@ -39,7 +39,7 @@ def reads(bench: Bench, *, first: dict[str, Any] = RUN, by: tuple[str, ...] = ("
 
     def read(run_id: str) -> Answer:
         is_first = bench.writes == 0
-        return named(answered(first if is_first else bench.graph.runs[run_id]), by=by[0] if is_first else by[1])
+        return named(answered(first if is_first else bench.graph.held[run_id]), by=by[0] if is_first else by[1])
 
     bench.graph.on_read = read
 
@@ -74,7 +74,7 @@ async def test_a_reading_that_names_its_request_as_the_first_one_did_is_a_proof(
 
 
 async def test_a_success_that_shows_only_earlier_values_is_unknown(bench: Bench) -> None:
-    bench.graph.runs["r1"]["processingStatus"] = "failed"  # a colleague made half of the change
+    bench.graph.held["r1"]["processingStatus"] = "failed"  # a colleague made half of the change
     bench.answer_writes(answered({**RUN, "processingStatus": "failed"}, method="PATCH"))
     save = await bench.ended(draft(processingStatus="failed", failedTasksCount="7"))
     assert (save.outcome, save.ignored) == (Outcome.UNKNOWN, ("failedTasksCount",))
@@ -82,7 +82,7 @@ async def test_a_success_that_shows_only_earlier_values_is_unknown(bench: Bench)
 
 async def test_a_success_that_shows_no_new_value_is_done_if_the_run_read_afterwards_has_it(bench: Bench) -> None:
     reads(bench)
-    bench.graph.runs["r1"]["processingStatus"] = "failed"
+    bench.graph.held["r1"]["processingStatus"] = "failed"
     bench.answer_writes(answered(RUN, method="PATCH"))
     save = await bench.ended(draft())
     assert (save.outcome, save.known_by, save.ignored) == (Outcome.DONE, "answer", ())
@@ -105,7 +105,7 @@ async def test_a_read_that_contradicts_a_shortened_answer_leaves_the_change_unkn
 
 
 async def test_values_that_were_there_before_prove_nothing_of_a_lost_write(bench: Bench) -> None:
-    bench.graph.runs["r1"]["processingStatus"] = "failed"  # a colleague made the same change
+    bench.graph.held["r1"]["processingStatus"] = "failed"  # a colleague made the same change
     bench.answer_writes(refused(504, Outcome.UNKNOWN))
     save = await bench.ended(draft())
     assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
@@ -118,7 +118,7 @@ async def test_an_identical_change_that_may_still_arrive_leaves_both_unknown(ben
     assert (await bench.ended(draft())).outcome is Outcome.UNKNOWN
 
     def land_late(run_id: str) -> Answer:
-        bench.graph.runs[run_id]["processingStatus"] = "failed"
+        bench.graph.held[run_id]["processingStatus"] = "failed"
         return refused(504, Outcome.UNKNOWN)
 
     bench.graph.on_write = land_late
@@ -165,7 +165,7 @@ async def test_a_refused_copy_of_a_change_that_was_applied_is_seen_on_read_back_
 @pytest.mark.parametrize("status", [409, 412])
 async def test_a_refusal_with_half_of_the_change_in_sight_is_unknown(status: int, bench: Bench) -> None:
     gateway_repeats(bench, status)
-    bench.graph.apply = lambda run_id, body: bench.graph.runs[run_id].update(processingStatus="failed")  # type: ignore[method-assign]
+    bench.graph.apply = lambda run_id, body: bench.graph.held[run_id].update(processingStatus="failed")  # type: ignore[method-assign]
     save = await bench.ended(draft(processingStatus="failed", failedTasksCount="7"))
     assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
 
@@ -200,7 +200,7 @@ async def test_a_read_of_the_old_version_does_not_confirm_a_412(
 
 
 async def test_a_409_is_confirmed_by_a_run_that_has_not_changed(bench: Bench) -> None:
-    bench.graph.runs["r1"]["@odata.etag"] = ETAG
+    bench.graph.held["r1"]["@odata.etag"] = ETAG
     bench.answer_writes(refused(409))
     assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
 
@@ -337,7 +337,7 @@ async def test_a_property_that_the_reading_back_leaves_out_is_not_shown_as_clear
 
     def read(run_id: str) -> Answer:
         is_read_back = bool(bench.graph.bodies)
-        return answered({k: v for k, v in bench.graph.runs[run_id].items() if not (is_read_back and k == CLEARED)})
+        return answered({k: v for k, v in bench.graph.held[run_id].items() if not (is_read_back and k == CLEARED)})
 
     bench.graph.on_read = read
     save = await bench.ended(draft(RUN, **{CLEARED: ""}))

@@ -27,7 +27,7 @@ from runtui.domain.triage.service_actions import (
     why_not,
 )
 from runtui.errors import UsageError
-from runtui.graph.client import Answer
+from runtui.graph.client import Answer, GraphClient
 from runtui.graph.faults import refused_action
 from runtui.services.records.journal import Entry, Journal
 from runtui.services.store import EVERY_RUN, workflow_of
@@ -161,7 +161,9 @@ async def test_neither_of_two_new_runs_is_called_ours(service: Service, monkeypa
         service.run = {**service.run, REPROCESSED: [NEW_RUN, {**NEW_RUN, "id": "r10"}]}
         return answered(method="POST")
 
-    class Client:
+    class Client(GraphClient):
+        def __init__(self) -> None: ...
+
         async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
             return service.graph.on_observe(action)
 
@@ -360,7 +362,9 @@ async def test_a_new_run_is_followed_to_its_end(
     assert (save.outcome, save.new_run) == (Outcome.DONE, "")
     states = iter(["queued", None, "inProgress", "completed"])
 
-    class Client:
+    class Client(GraphClient):
+        def __init__(self) -> None: ...
+
         async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
             assert before == there(save.intent).before
             service.carry_out(action)

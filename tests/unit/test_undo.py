@@ -41,7 +41,7 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
     after = {change.field.name: change.after for change in draft.changes()}
     entry = recorded(journal, before=before, after=after)
     graph.apply("r1", draft.body_text())
-    graph.runs["r1"] |= {"totalTasksCount": 40, "lastUpdatedDateTime": "2026-11-20T10:00:00Z"}
+    graph.held["r1"] |= {"totalTasksCount": 40, "lastUpdatedDateTime": "2026-11-20T10:00:00Z"}
 
     undo = await draft_to_undo(entry, graph)
 
@@ -51,21 +51,21 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
     assert undo.mode == "changed", "what a colleague changed besides is not sent"
     assert undo.errors() == {}
     graph.apply("r1", json.dumps(undo.body()))
-    assert graph.runs["r1"] == {**RUN, "totalTasksCount": 40, "lastUpdatedDateTime": "2026-11-20T10:00:00Z"}
+    assert graph.held["r1"] == {**RUN, "totalTasksCount": 40, "lastUpdatedDateTime": "2026-11-20T10:00:00Z"}
     assert graph.calls == ["GET r1"], "nothing is sent by asking for it"
 
 
 async def test_what_was_ignored_blocks_no_undo_but_what_a_colleague_set_does(journal: Journal) -> None:
     before, after = {"failedTasksCount": 2, "totalUsersCount": 12}, {"failedTasksCount": 3, "totalUsersCount": 13}
     entry, graph = recorded(journal, before=before, after=after), FakeGraph()
-    graph.runs["r1"] |= {"totalUsersCount": 13}
+    graph.held["r1"] |= {"totalUsersCount": 13}
     undo = await draft_to_undo(entry, graph)
     assert [(change.field.name, change.after) for change in undo.changes()] == [("totalUsersCount", 12)]
-    graph.runs["r1"] |= {"failedTasksCount": 9}
+    graph.held["r1"] |= {"failedTasksCount": 9}
     with pytest.raises(UndoError, match="failedTasksCount is 9 and not 3"):
         await draft_to_undo(entry, graph)
-    graph.runs["r1"] |= {"failedTasksCount": 2}
-    graph.runs["r1"] |= {"totalUsersCount": 12}
+    graph.held["r1"] |= {"failedTasksCount": 2}
+    graph.held["r1"] |= {"totalUsersCount": 12}
     with pytest.raises(UndoError, match="no longer holds what this change wrote"):
         await draft_to_undo(entry, graph)
 
@@ -97,7 +97,7 @@ def test_an_undone_change_is_not_undone_again(of_undo: Outcome, is_free: bool, j
 
 async def test_a_run_with_other_values_now_is_left_alone_and_reported(journal: Journal) -> None:
     entry, graph = recorded(journal), FakeGraph()
-    graph.runs["r1"]["processingStatus"] = "completed"
+    graph.held["r1"]["processingStatus"] = "completed"
     with pytest.raises(UndoError) as refused:
         await draft_to_undo(entry, graph)
     assert 'processingStatus is "completed" and not "failed"' in refused.value.message
@@ -111,7 +111,7 @@ async def test_a_time_with_other_digits_is_still_the_written_one(journal: Journa
         before={"startedDateTime": RUN["startedDateTime"]},
         after={"startedDateTime": "2026-11-20T10:15:03.9200000+01:00"},
     )
-    graph.runs["r1"]["startedDateTime"] = "2026-11-20T09:15:03.92Z"
+    graph.held["r1"]["startedDateTime"] = "2026-11-20T09:15:03.92Z"
     undo = await draft_to_undo(entry, graph)
     assert undo.body()["startedDateTime"] == RUN["startedDateTime"]
 
@@ -144,7 +144,7 @@ def test_a_value_that_cannot_be_restored_is_reported_at_once(
 async def test_a_property_that_was_not_there_and_may_be_empty_is_emptied(journal: Journal) -> None:
     graph = FakeGraph()
     entry = recorded(journal, before={}, after={"completedDateTime": "2026-11-20T09:15:03Z"})
-    graph.runs["r1"]["completedDateTime"] = "2026-11-20T09:15:03Z"
+    graph.held["r1"]["completedDateTime"] = "2026-11-20T09:15:03Z"
     undo = await draft_to_undo(entry, graph)
     assert undo.body()["completedDateTime"] is None
 

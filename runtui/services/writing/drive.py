@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 from runtui.domain.triage.service_actions import (
@@ -23,9 +23,7 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
-from runtui.graph.client import Answer, RunUpdate
-from runtui.graph.exchange import Exchange
-from runtui.graph.retry import Pace
+from runtui.graph.client import Answer, GraphClient, RunUpdate
 from runtui.services.records.journal import Intent, Journal
 from runtui.services.records.journal_file import JournalError
 from runtui.services.store import Store, workflow_names_of, workflow_of
@@ -51,31 +49,6 @@ from runtui.services.writing.write import (
 _logger: Final = logging.getLogger("runtui.write")
 
 
-class RunWriter(Protocol):
-    """The part of the Graph client that saves need. An answer has an entity, a fault, or neither (no body)."""
-
-    async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
-        """Read one run, as often as the pace allows; without one, once."""
-
-    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterable[Answer]:
-        """Read some runs, each as `run` does; an answer is parsed when it is used."""
-
-    async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterable[Answer]:
-        """PATCH some runs, each once; an answer is parsed when it is used."""
-
-    async def renew_token(self, exchange: Exchange) -> bool:
-        """Get another token after a 401; return whether there is one."""
-
-    async def act(self, action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
-        """POST an action, once."""
-
-    async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
-        """Read the object of an action once. `before` is what was stored when it was sent; None before that."""
-
-    def target(self, operation: Operation) -> tuple[str, str]:
-        """Return the method and the address of an update of a run or of `act`."""
-
-
 class WriteContext(NamedTuple):
     """Who writes, and where."""
 
@@ -90,7 +63,12 @@ class WriteDriver:
     """Carries out the effects of writes; `announce` gets every step of a save."""
 
     def __init__(
-        self, client: RunWriter, store: Store, journal: Journal, context: WriteContext, announce: Callable[[Save], None]
+        self,
+        client: GraphClient,
+        store: Store,
+        journal: Journal,
+        context: WriteContext,
+        announce: Callable[[Save], None],
     ) -> None:
         self._client = client
         self._store = store

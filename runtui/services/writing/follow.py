@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from runtui.domain.rows import short_id, status_word
 from runtui.domain.triage.received import text_in
-from runtui.domain.triage.service_actions import ACTIVE_STATUSES, MAKE_RUNS, STATUS, ServiceAction
-from runtui.graph.client import Answer
+from runtui.domain.triage.service_actions import ACTIVE_STATUSES, MAKE_RUNS, STATUS
+from runtui.graph.client import GraphClient
 from runtui.services.writing.proof import new_run
 from runtui.services.writing.write import Save
 
@@ -21,16 +21,6 @@ FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 
 MAX_MISSED: Final = 8
 """The most failed reads in a row."""
-
-
-class RunReader(Protocol):
-    """The part of the Graph client that following needs."""
-
-    async def peek(self, workflow_id: str, run_id: str) -> Answer:
-        """Read one run once, with the token at hand."""
-
-    async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
-        """Read the object of an action; `before` is what was stored before it was sent."""
 
 
 class FollowedRun(NamedTuple):
@@ -63,7 +53,7 @@ class FollowedRun(NamedTuple):
         return f", {done} of {total} users done, {failed} failed" if total else ""
 
 
-async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
+async def followed(client: GraphClient, save: Save) -> AsyncIterator[FollowedRun]:
     """Yield the run that a completed action makes or stops, again and again until it has ended; nothing for other
     actions."""
     action, intent = save.action, save.intent

@@ -18,7 +18,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.triage.service_actions import ActionName, Operation, ServiceAction
 from runtui.errors import RuntuiError
-from runtui.graph.client import Answer
+from runtui.graph.client import Answer, GraphClient
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
 from runtui.graph.root import run_key
@@ -26,7 +26,7 @@ from runtui.services.records.journal import Entry, Journal, Settlement
 from runtui.services.records.journal_file import broken_journal
 from runtui.services.store import Store
 from runtui.services.tasks import report_defect, side_by_side
-from runtui.services.writing.drive import RunWriter, store_observed
+from runtui.services.writing.drive import store_observed
 from runtui.services.writing.proof import new_run, verdict
 
 _logger: Final = logging.getLogger("runtui.reconcile")
@@ -60,7 +60,7 @@ class Reconciler:
 
     def __init__(
         self,
-        client: RunWriter,
+        client: GraphClient,
         journal: Journal,
         store: Store,
         root: str,

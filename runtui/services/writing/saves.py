@@ -17,13 +17,13 @@ from runtui.auth.clouds import why_not_offered
 from runtui.domain.draft import Draft
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import UsageError
-from runtui.graph.client import Answer
+from runtui.graph.client import Answer, GraphClient
 from runtui.graph.root import run_key
 from runtui.services.foreground import Foreground
 from runtui.services.records.journal import Journal
 from runtui.services.store import Store
 from runtui.services.tasks import report_defect
-from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver
+from runtui.services.writing.drive import WriteContext, WriteDriver
 from runtui.services.writing.write import Save
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class SaveQueue:
 
     def __init__(
         self,
-        client: RunWriter,
+        client: GraphClient,
         store: Store,
         journal: Journal,
         context: WriteContext,

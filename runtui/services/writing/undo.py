@@ -15,10 +15,10 @@ from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
+from runtui.graph.client import GraphClient
 from runtui.graph.retry import Pace
 from runtui.redact import REDACTED
 from runtui.services.records.journal import Entry
-from runtui.services.writing.drive import RunWriter
 from runtui.services.writing.proof import has_values
 
 
@@ -30,7 +30,7 @@ class UndoError(RuntuiError):
 
 
 async def draft_to_undo(
-    entry: Entry, client: RunWriter, mode: BodyMode = "changed", *, pace: Pace | None = None
+    entry: Entry, client: GraphClient, mode: BodyMode = "changed", *, pace: Pace | None = None
 ) -> Draft:
     """Return the draft that undoes an entry, based on the current run; `mode` selects what else its body contains.
 

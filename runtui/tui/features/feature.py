@@ -142,18 +142,11 @@ def feature_in(name: str) -> type[Feature]:
 
 
 class Features:
-    """The features of one session, by class.
+    """The features of one session, by class: `chrome` is what its screens have in common, `runs` the list."""
 
-    Args:
-        chrome: What the screens have in common.
-        runs: The list.
-        wait_idle: Waits until all input is handled.
-    """
-
-    def __init__(self, chrome: Chrome, runs: RunsView, wait_idle: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, chrome: Chrome, runs: RunsView) -> None:
         self.chrome = chrome
         self.runs = runs
-        self.wait_idle = wait_idle
         self._built: dict[type[Feature], Feature] = {}
         chrome.features = self
 
@@ -195,12 +188,13 @@ class Features:
 
         Its first layout leads to another one if it brings a scrollbar: that is done now, too.
         """
-        await self.wait_idle()
+        wait_idle = self.chrome.keys.wait_idle
+        await wait_idle()
         await self.chrome.prepare(mounted := screen())
-        await self.wait_idle()
+        await wait_idle()
         while needs_layout(mounted) and not mounted.is_current:
             lay_out(mounted)
-            await self.wait_idle()
+            await wait_idle()
 
     @property
     def built(self) -> Sequence[Feature]:

@@ -106,10 +106,7 @@ class SignInView(ActionView[None]):
         lines += [Content(""), *said] if said else []
         self._forget_page()
         self.copied = ("\n".join(line.plain for line in said), "Message")
-        rows = self.query_one(ChoiceList)
-        rows.clear_options()
-        rows.add_options([METHOD_LABELS[method] for method in self._methods])
-        rows.highlighted = 0
+        self.query_one(ChoiceList).show(METHOD_LABELS[method] for method in self._methods)
         self._title = "Sign in" if sign_in.state.needs_person else "Account"
         words = [who_asks()]
         if waits:

@@ -38,7 +38,7 @@ from runtui.keys.actions import (
 from runtui.services.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import NO_ROW, NO_RUN, ActionContext, bindings, hints, why_not, why_read_only
-from runtui.tui.keys import blocks_keys
+from runtui.tui.keys import KeyQueue, blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
@@ -102,6 +102,7 @@ class Chrome:
     Args:
         app: The application whose screen stack holds the screens.
         workspace: The connected services.
+        keys: The terminal's events on their way to the widgets.
         sandbox: The demo's sandbox; None on a real server.
         profiles: The profiles to switch between; None if there are none.
     """
@@ -110,16 +111,16 @@ class Chrome:
         self,
         app: TerminalApp,
         workspace: Workspace,
+        keys: KeyQueue,
         sandbox: SandboxControl | None = None,
         profiles: Profiles | None = None,
     ) -> None:
         self.app = app
         self.workspace = workspace
+        self.keys = keys
         self.sandbox = sandbox
         self.profiles = profiles
         self.panel = Panel(app, workspace)
-        self.drop_keys: Callable[[], None]
-        """Drops the keys that were typed and not acted on; the app sets this."""
         self.features: FeatureSource
         """The features of the session, which set this."""
         self.headline = Headline()
@@ -544,5 +545,5 @@ async def _perform_on_first_rows(screen: ViewScreen[Any], action_id: str, coming
     if why_not(ACTION_BY_ID[action_id], screen.chrome.context()) is None:
         await screen.action_perform(action_id)
         return
-    screen.chrome.drop_keys()
+    screen.chrome.keys.drop()
     screen.set_status(f"No run is listed yet: {key_of(action_id)} and what you typed after it did nothing.", "warning")

@@ -15,7 +15,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
 
 from runtui.domain.columns import Column, ListCell
 from runtui.keys.actions import Scope, key_of
@@ -115,12 +114,9 @@ class Picker(ActionView[Value]):
 
     def _show(self, choices: Sequence[Choice[Value]]) -> None:
         """List some of the choices, with the cursor on the one that it was on at first, else on the first one."""
-        listed, first = self.query_one(ChoiceList), self._choices[self._at]
-        self._shown = choices
-        listed.clear_options()
-        listed.add_options([Option(content(choice.line)) for choice in choices])
+        first, self._shown = self._choices[self._at], choices
         at = next((line for line, choice in enumerate(choices) if choice is first), 0)
-        listed.highlighted = at if choices else None
+        self.query_one(ChoiceList).show((choice.line for choice in choices), at if choices else None)
         self._show_about()
 
     def _show_about(self) -> None:
@@ -252,9 +248,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
         return self.query_one(ChoiceList)
 
     def _draw(self, at: int) -> None:
-        self._list.clear_options()
-        self._list.add_options([Option(content(self._line(key))) for key in self._order])
-        self._list.highlighted = at
+        self._list.show(map(self._line, self._order), at)
         self.post_message(self.Changed())
 
     def _line(self, key: str) -> str:

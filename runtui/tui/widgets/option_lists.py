@@ -59,6 +59,12 @@ class ChoiceList(PagedList, inherit_bindings=False):
     DEFAULT_CSS = "ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
     BINDINGS = bindings("table")
 
+    def show(self, lines: Iterable[str], at: int | None = 0) -> None:
+        """List other lines, with the cursor on the one at index `at`; None for no cursor."""
+        self.clear_options()
+        self.add_options([Option(content(line)) for line in lines])
+        self.highlighted = at
+
 
 class LogList(PagedList):
     """The requests of this session, one per line."""

@@ -17,7 +17,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Input, Static
-from textual.widgets.option_list import Option
 
 from runtui.domain.columns import ESSENTIAL, Column
 from runtui.domain.times import now_ticks
@@ -111,10 +110,8 @@ class PeopleView(ActionView[Person]):
         # A cursor that was moved stays on its person, although more become known.
         chosen = self._found[people.highlighted].id if people.highlighted and text == self._sought else ""
         self._found, self._sought = found, text
-        people.clear_options()
-        people.add_options([Option(content(line)) for line in triage_words.person_lines(found)])
         at_chosen = (index for index, person in enumerate(found) if chosen and person.id == chosen)
-        people.highlighted = next(at_chosen, 0) if found else None
+        people.show(triage_words.person_lines(found), next(at_chosen, 0) if found else None)
         about = triage_words.found_people(text, len(self._found), MAX_FOUND, self._workspace.results.progress)
         self._about.update(content(about))
         self.post_message(self.Changed())
