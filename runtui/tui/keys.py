@@ -7,8 +7,7 @@ packet, so each would act on a state that the person has not seen.
 Invariant: the same keys lead to the same state, whether typed slowly or arriving at once, and none is routed before a
 screen is mounted. The effect of the last one is drawn in one frame. Keys never wait for the network or a save, only for
 messages, the layout, and workers in a `blocks_keys` group; an action on a row waits a little for the first rows. A pump
-that never comes to rest delays keys once, for a limited time; a worker ends, and keys wait for it however long it
-takes.
+or a worker that never comes to rest delays keys once, for a limited time, unless the keys would act on another screen.
 """
 
 from __future__ import annotations
@@ -47,18 +46,19 @@ MAX_CHECKS: Final = CHECKS_AT_ONCE + 2_500
 """The number of checks after which keys no longer wait: 5 s, or more on a slow machine."""
 
 _AWAITED: Final = "keys wait for "
+_AWAITED_TO_ITS_END: Final = f"{_AWAITED}the end of "
 
 TypedAhead = tuple[events.Event, ...]
 """Events that were read but not routed, oldest first."""
 
 
-def blocks_keys(group: str) -> str:
+def blocks_keys(group: str, *, to_its_end: bool = False) -> str:
     """Return the name of a worker group that the next key waits for.
 
     Use it for local work that a key starts and the next key depends on, such as counting filtered rows; never for the
-    network.
+    network. Keys wait for a limited time, or `to_its_end` if the work opens the screen that they are meant for.
     """
-    return f"{_AWAITED}{group}"
+    return f"{_AWAITED_TO_ITS_END if to_its_end else _AWAITED}{group}"
 
 
 def is_from_terminal(message: Message) -> TypeGuard[events.InputEvent | events.Paste]:
@@ -234,7 +234,7 @@ class KeyQueue:
         return app._dom_ready and bool(app.screen_stack) and app.screen.is_mounted
 
     async def _wait_settled(self, outstanding: Callable[[], set[object]]) -> None:
-        """Wait until nothing is outstanding, at most MAX_CHECKS checks besides those of a worker."""
+        """Wait until nothing is outstanding: at most MAX_CHECKS checks, not counting a worker awaited to its end."""
         last: object = None
         patience = MAX_CHECKS
         for look in count():
@@ -245,11 +245,10 @@ class KeyQueue:
                 self.timed_out &= found
                 if not (busy := found - self.timed_out):
                     return
-                # While this one is busy, the others need no check. A worker first: it may take long.
-                last = max(busy, key=lambda each: isinstance(each, Worker))
+                last = max(busy, key=_is_awaited_to_its_end)  # while this one is busy, the others need no check
                 if len(busy) == 1 and isinstance(last, DrawnOnce) and not _is_busy(last):
                     last.prepare_frame()
-            patience -= not isinstance(last, Worker)
+            patience -= not _is_awaited_to_its_end(last)
             if not patience:
                 break
             await asyncio.sleep(0 if look < CHECKS_AT_ONCE else PAUSE_SECONDS)
@@ -293,6 +292,10 @@ def _busy(pumps: Iterable[Any]) -> set[object]:
             or not queue.ready_event._waiters
         )
     }
+
+
+def _is_awaited_to_its_end(found: object) -> bool:
+    return isinstance(found, Worker) and found.group.startswith(_AWAITED_TO_ITS_END)
 
 
 def _is_busy(found: object) -> bool:

@@ -141,14 +141,12 @@ async def test_a_handler_that_does_not_end_is_waited_for_once(monkeypatch: pytes
             await drained(app.keys)
 
 
-async def test_keys_wait_for_the_workers_that_say_so_however_long_and_for_no_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_keys_wait_for_the_workers_that_say_so_and_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     app = Desk()
     async with app.run_test():
         done, never = asyncio.Event(), asyncio.Event()
         app.run_worker(never.wait(), group="network")
-        app.run_worker(done.wait(), group=blocks_keys("counting"))
+        app.run_worker(done.wait(), group=blocks_keys("edit", to_its_end=True))
         monkeypatch.setattr(keys, "MAX_CHECKS", 30)
         app.press("a")
         for _ in range(10 * keys.MAX_CHECKS):

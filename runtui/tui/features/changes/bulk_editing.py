@@ -158,7 +158,7 @@ class BulkEditing(Feature):
     def open(self, marks: frozenset[str]) -> None:
         """Open the form; the next key waits for it, because it may be meant for the form."""
         saying = f"Reading {count_words(len(marks), 'run')}…" if len(marks) >= _MANY else ""
-        self.in_worker(self._open(marks), blocks_keys("edit"), saying)
+        self.in_worker(self._open(marks), blocks_keys("edit", to_its_end=True), saying)
 
     async def _open(self, marks: frozenset[str]) -> None:
         typed_for, edits = self._typed
