@@ -170,7 +170,7 @@ class RowList(Widget, Generic[RowT, RowId]):
             parts += [Content("  /"), content(self.filter_text, "$text-accent")]
         key, descending = self._header.sort
         if (column := self.resource.by_key.get(key)) is not None:
-            parts.append(Content(f"  {column.order_name or column.name} {'↓' if descending else '↑'}"))
+            parts.append(Content(f"  {column.order_title(descending=descending)}"))
         if marks := self.table.marks:
             parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
         return Content("").join(parts)
