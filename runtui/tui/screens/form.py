@@ -143,7 +143,7 @@ class DraftEditor(Widget):
         self._help.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
 
 
-class ShowsEditor:
+class ShowsEditor(Widget):
     """The part of a view that shows a draft in an editor: the form of one run, and that of many."""
 
     editor: DraftEditor
