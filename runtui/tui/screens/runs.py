@@ -142,6 +142,7 @@ class RunsView(ActionView[None]):
             RUNS,
             self._flag,
             name="runs",
+            asked=partial(self._count_and_draw, keep_line=False),
             count_values=self._store.value_counts,
             history=History(workspace.preferences),
         )
@@ -160,7 +161,7 @@ class RunsView(ActionView[None]):
             self.why_unfiltered, kept, found = kept.filter, kept._replace(filter=""), None
         listed = self.list
         listed.filter_text, listed.filter, listed.chosen = kept.filter, found, kept.columns
-        listed.order, listed.asked = Order(kept.sort, kept.descending), partial(self._count_and_draw, keep_line=False)
+        listed.order = Order(kept.sort, kept.descending)
         self.shown = RunQuery(found, *listed.order)
         """The query that the table shows; the list asks for a newer one while its rows are being counted."""
         self._more = ""
