@@ -54,7 +54,7 @@ NOT_LOADED: Final[dict[str, tuple[set[str], str]]] = {
 }
 """The top-level packages that none of some modules may load when they are the first imports of a process."""
 
-MODULES_AT_THE_START: Final = 76
+MODULES_AT_THE_START: Final = 75
 """The number of runtui's modules that the first screen may load."""
 
 MODULES_BEFORE_THE_ROWS: Final = 50
@@ -95,7 +95,11 @@ def test_the_first_rows_wait_for_no_more_than_they_need() -> None:
 
 
 def test_the_first_screen_loads_no_place_but_the_list_and_no_feature_that_can_wait() -> None:
-    code = "import sys, runtui.session, runtui.tui.app; print(*(name for name in sys.modules if name[:7] == 'runtui.'))"
+    code = (
+        "import sys, runtui.session, runtui.tui.app; from runtui.keys.actions import in_scopes; "
+        "from runtui.tui.actions import ActionContext, hints; hints(in_scopes('runs', 'app'), ActionContext()); "
+        "print(*(name for name in sys.modules if name[:7] == 'runtui.'))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = ran.stdout.split()
     features = {name.rpartition(".")[2] for name in loaded if ".features." in name}
@@ -103,6 +107,12 @@ def test_the_first_screen_loads_no_place_but_the_list_and_no_feature_that_can_wa
     assert {name.rpartition(".")[2] for name in loaded if ".screens." in name} == {"frame", "panel", "runs", "view"}
     assert {name for name in loaded if name.startswith(("runtui.graph.", "runtui.tui.words"))} == {"runtui.graph.root"}
     assert len(loaded) <= MODULES_AT_THE_START
+
+
+def test_the_form_mounted_ahead_loads_nothing_of_changes_to_many_runs_and_of_exports() -> None:
+    code = "import sys, runtui.tui.features.changes.editing; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not [name for name in loaded.split() if "bulk" in name or "journal_query" in name or "sharing" in name]
 
 
 @pytest.mark.parametrize("command", NOT_NEEDED)
