@@ -34,7 +34,6 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.screen import UPDATE_PERIOD, Screen, ScreenResultType
 from textual.scroll_view import ScrollView
-from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -316,14 +315,11 @@ class LeanCompositor(Compositor):
     next one; Textual's asks for all lines, covered or not, and for a second layout of each widget with a new size."""
 
     def reflow(self, parent: Widget, size: Size) -> ReflowResult:
-        """Lay out, and set what moves nothing: a new virtual size or a new scrollbar would ask for another layout."""
+        """Lay out, and set the virtual sizes that move nothing: a widget that finds a new one asks for a layout."""
         changes = super().reflow(parent, size)
         for widget, place in self.layers:
             styles = widget.styles
-            is_bar = isinstance(widget, ScrollBar)
-            if is_bar:
-                styles.inline.set_rule("display", "block")
-            if is_bar or (styles.overflow_x == styles.overflow_y == "hidden" and not isinstance(widget, ScrollView)):
+            if styles.overflow_x == styles.overflow_y == "hidden" and not isinstance(widget, ScrollView):
                 widget.set_reactive(Widget.virtual_size, place.virtual_size)
         return changes
 

@@ -24,7 +24,7 @@ from runtui.tui import app
 from runtui.tui.output import DifferentialOutput, DrawnOnce, strips_of
 from runtui.tui.screens import panel
 from runtui.tui.terminal import lay_out
-from runtui.tui.widgets.form_painter import FormPainter
+from runtui.tui.widgets.field_form import FormPainter
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opener
@@ -250,22 +250,6 @@ async def test_what_is_drawn_while_widgets_are_mounted_in_a_batch_is_shown_after
         assert screen._clock._due is not None
         screen.draw_frame()
         assert "2 columns" in shown
-
-
-async def test_a_page_that_comes_with_its_scrollbar_is_laid_out_once(layouts: Layouts) -> None:
-    app = SizedApp()
-    async with app.run_test() as pilot:
-        await pilot.pause()
-        screen = app.screen
-        assert isinstance(screen, DrawnOnce)
-        screen.draw_frame()
-        layouts.clear()
-        await app.mount(JsonView("\n".join(map(str, range(100)))))
-        for _ in range(3):
-            await pilot.pause()
-            screen.draw_frame()
-        assert app.query_one(JsonView).vertical_scrollbar.size.height == app.query_one(JsonView).size.height > 0
-        assert len(layouts) == 1
 
 
 async def test_rows_that_come_and_go_lay_nothing_out(open_session: Opener, layouts: Layouts) -> None:
