@@ -38,6 +38,15 @@ async def test_a_page_that_comes_while_the_app_exits_is_not_mounted(open_session
         session.app.chrome.panel.choose("log")
 
 
+async def test_a_screen_mounted_ahead_draws_no_page_before_it_is_opened(open_session: Opener) -> None:
+    async with open_session(ahead=True) as session:
+        await session.until(lambda: session.panel.query(JsonView) and session.panel.query_one(JsonView).line_count > 1)
+        page = session.app.get_screen("HelpView").query_one(JsonView)
+        assert page.line_count <= 1
+        await session.press("question_mark")
+        assert page.line_count > 1
+
+
 @pytest.mark.parametrize("body", ["<html>Sign in</html>", {"value": 7}, {"value": [], "@odata.nextLink": 7}])
 async def test_the_log_has_a_listing_whose_answer_cannot_be_read(open_session: Opener, body: object) -> None:
     graph = Graph()

@@ -263,9 +263,11 @@ class SidePanel(Pane):
         return self._drawn == (self.tab, self._width, self._pages[self.tab])
 
     def _draw(self, *, keep_place: bool) -> None:
-        """Draw the visible tab if tab, page or width have changed."""
+        """Draw the visible tab if tab, page or width have changed, on a screen that is open."""
+        if not self.is_attached or self.screen not in self.app.screen_stack:  # mounted ahead
+            return
         self._show_about()
-        if self.tab == "log" or not self.display or self._is_drawn or not self.is_attached:  # the app may be exiting
+        if self.tab == "log" or not self.display or self._is_drawn:
             return
         width, page = self._width, self._pages[self.tab]
         self._drawn = self.tab, width, page
