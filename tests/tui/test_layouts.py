@@ -256,7 +256,7 @@ async def test_a_widget_whose_region_was_asked_for_before_the_layout_is_told_its
     app = SizedApp()
     async with app.run_test() as pilot:
         await pilot.pause()
-        told = list[tuple[int, int]]()
+        told = list[tuple[int, ...]]()
 
         class Told(Static):
             def on_resize(self) -> None:

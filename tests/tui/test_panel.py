@@ -152,14 +152,12 @@ async def test_the_panel_names_what_failed(open_session: Opener) -> None:
 
 
 async def test_an_id_beside_a_wide_name_is_cut_once_and_keeps_both_ends(open_session: Opener) -> None:
-    run_id = "2d9032f6-b97e-4444-9fe2-6986ca595db3_639313439749706562"
+    run_id, name = "2d9032f6-b97e-4444-9fe2-6986ca595db3_639313439749706562", "入社手続き（東京オフィス）"
     async with open_session(size=(120, 40)) as session:
         await session.panel_rested()
-        page = Page(about=about_run(run_id, "入社手続き（東京オフィス）"))
-        session.app.chrome.panel.show_page(page)
-        session.panel.point_at(run_id)
-        await session.settled()
-        assert "入社手続き（東京オフィス） 2d9032f6…49706562" in session.text()
+        session.panel.cursor_run = run_id
+        session.app.chrome.panel._show("run", Page(about=about_run(run_id, name)))
+        assert session.panel._about._shown.plain == f"{name} 2d9032f6…49706562"
 
 
 async def test_a_body_of_megabytes_is_shown_whole(open_session: Opener) -> None:
