@@ -24,7 +24,7 @@ from runtui.tui import app
 from runtui.tui.output import DifferentialOutput, DrawnOnce, strips_of
 from runtui.tui.screens import panel
 from runtui.tui.terminal import lay_out
-from runtui.tui.widgets.form_painter import FormPainter
+from runtui.tui.widgets.field_form import FormPainter
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opener
