@@ -13,6 +13,7 @@ from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.option_lists import _summary
 from runtui.tui.widgets.side_panel import Fact, Page
+from runtui.tui.words.pages import about_run
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, reply
@@ -157,6 +158,15 @@ async def test_the_panel_names_what_failed(open_session: Opener) -> None:
         assert row.workflow_name[:20] in session.inside(session.panel)
         assert "× " in session.inside(session.panel)
         assert '"processingStatus": "failed"' in session.inside(session.panel)
+
+
+async def test_an_id_beside_a_wide_name_is_cut_once_and_keeps_both_ends(open_session: Opener) -> None:
+    run_id, name = "2d9032f6-b97e-4444-9fe2-6986ca595db3_639313439749706562", "入社手続き（東京オフィス）"
+    async with open_session(size=(120, 40)) as session:
+        await session.panel_rested()
+        session.panel.cursor_run = run_id
+        session.app.chrome.panel._show("run", Page(about=about_run(run_id, name)))
+        assert session.panel._about._shown.plain == f"{name} 2d9032f6…49706562"
 
 
 async def test_a_body_of_megabytes_is_shown_whole(open_session: Opener) -> None:

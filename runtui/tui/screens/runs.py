@@ -196,7 +196,8 @@ class RunsView(ActionView[None]):
         if (row := self.list.row) is None:
             panel.show_page(none_selected("run"))
         else:
-            panel.follow(row.id, (row, self._flag(row)), self.table.finds)
+            save = self._workspace.save_of(row.id)
+            panel.follow(row.id, (row, self._flag(row), save and (save.entry, save.wait)), self.table.finds)
 
     def reload(self) -> None:
         """Redraw rows and strip from the store; relative times in the filter count from now."""
