@@ -43,6 +43,7 @@ async def test_a_hang_up_while_the_first_screen_mounts_is_no_crash(
     monkeypatch.setattr(ViewScreen, "on_mount", mount_alone)
     async with open_session(ready=False) as session:
         await session.until(lambda: session.app.return_code == 1)
+        assert session.app.crash is None
 
 
 async def test_without_input_a_save_is_waited_for_and_the_exit_code_tells(
