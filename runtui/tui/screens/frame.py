@@ -314,6 +314,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     def on_mount(self) -> None:
         """Focus the view, and give its list the columns that the person chose."""
+        if not self.view.is_attached:  # the app is exiting and mounts nothing more
+            return
         listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
         if listed is not None and (keys := kept.get(str(listed.name))):
             listed.choose(keys)
