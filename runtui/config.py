@@ -117,8 +117,10 @@ def read_config(path: Path) -> Config:
 
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError("config.toml is not TOML", f"{path}: {error}.", "Correct it: runtui config check.") from error
+    except (ValueError, RecursionError) as error:
+        is_told = isinstance(error, tomllib.TOMLDecodeError)
+        what = str(error) if is_told else "A value is nested too deeply, or has too many digits"
+        raise UsageError("config.toml is not TOML", f"{path}: {what}.", "Correct it: runtui config check.") from error
     lines = _lines(text)
     tables = data.get("profiles")
     named = tables.items() if isinstance(tables, dict) else ()

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
+from array import array
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -179,10 +180,13 @@ def _readings(text: str) -> Iterator[str]:
 
 def _places_of_secrets(text: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of each secret in `text`, including its escapes."""
-    reading, places = text, list(range(len(text) + 1))
+    reading, places = text, array("L", range(len(text) + 1))  # an array, because 16 MB of text have as many places
     for escape in (None, *_ESCAPES * _MAX_ESCAPED):
         if escape is not None:
-            reading, places = _unescaped(reading, places, escape)
+            plain, places = _unescaped(reading, places, escape)
+            if plain == reading:
+                continue
+            reading = plain
         for forms in _secrets.values():
             for form in forms:
                 start = reading.find(form)
@@ -191,18 +195,17 @@ def _places_of_secrets(text: str) -> Iterator[tuple[int, int]]:
                     start = reading.find(form, start + 1)
 
 
-def _unescaped(text: str, places: Sequence[int], escape: str) -> tuple[str, list[int]]:
+def _unescaped(text: str, places: array[int], escape: str) -> tuple[str, array[int]]:
     """Undo one kind of escapes; return the new text, and the place of each of its characters in the original."""
     parts: list[str] = []
-    kept: list[int] = []
+    kept = array("L")
     end = 0
     for found in re.finditer(escape, text):
         plain = _character(found)
         parts += [text[end : found.start()], plain]
-        kept += places[end : found.start()]
-        kept += places[found.start() : found.end()] if plain == found[0] else [places[found.start()]]
+        kept += places[end : found.start() + 1] if plain != found[0] else places[end : found.end()]
         end = found.end()
-    return "".join([*parts, text[end:]]), [*kept, *places[end:]]
+    return ("".join([*parts, text[end:]]), kept + places[end:]) if parts else (text, places)
 
 
 def _character(found: re.Match[str]) -> str:

@@ -146,6 +146,10 @@ class Column(NamedTuple, Generic[RowT]):
         """True if the natural order is descending: the worst, the newest or the most first."""
         return bool(self.order) and self.order[0].startswith("-")
 
+    def order_title(self, *, descending: bool) -> str:
+        """Return the order by this column for a title, such as "severity ↓"."""
+        return f"{self.order_name or self.name} {'↓' if descending else '↑'}"
+
 
 class Order(NamedTuple):
     """The order of rows."""

@@ -36,6 +36,11 @@ class ListSettings(NamedTuple):
     """The keys of the chosen columns in order; empty for the default ones that fit."""
 
     @property
+    def order_title(self) -> str:
+        """The order for a title, such as "severity ↓"."""
+        return RUN_COLUMN_BY_KEY[self.sort].order_title(descending=self.descending)
+
+    @property
     def run_columns(self) -> tuple[Column[RunRow], ...]:
         """The chosen columns, including the flexible one; without a choice, all columns in default order."""
         return chosen_columns(RUN_COLUMNS, self.columns)
@@ -93,12 +98,6 @@ _ORDERS: Final = {
     "datetime": ("newest first", "oldest first"),
     "severity": ("most urgent first", "least urgent first"),
 }
-
-
-def order_title(sort: str, *, descending: bool) -> str:
-    """Return an order for a title, such as "severity ↓"."""
-    column = RUN_COLUMN_BY_KEY[sort]
-    return f"{column.order_name or column.title} {'↓' if descending else '↑'}"
 
 
 def order_words(sort: str, *, descending: bool) -> str:

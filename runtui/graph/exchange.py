@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,8 @@ class FailureKind(Enum):
     UNANSWERED = "unanswered"
     """The answer of a batch lacks the one to this request."""
     PROTOCOL = "protocol"
+    HEAD = "head"
+    """The headers of the answer are too large to be read."""
     ENCODING = "encoding"
     """The body is compressed in a way that was not requested, or not as it claims."""
     TOO_LARGE = "too large"
@@ -262,8 +265,7 @@ def _is_too_deep(value: Any) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise AnswerError(f"The answer names the property {twice!r} twice in one object.")
     return result
 

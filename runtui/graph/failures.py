@@ -56,6 +56,9 @@ _OTHER = _Case((Exception,), FailureKind.PROTOCOL, "The request could not be car
 # The messages of h11 and httpcore when the connection closes before the answer is complete.
 _CUT_PHRASES = ("peer closed connection", "server disconnected")
 
+# The message of h11 when the head of an answer passes its limit of 100 kB.
+_LONG_HEAD = "receive buffer too long"
+
 
 # OpenSSL's verify codes (x509_vfy.h) for certificates whose issuer is trusted.
 _BAD_CERTIFICATES = {
@@ -79,7 +82,7 @@ def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = Non
     of_proxy = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
     if proxy is not None and of_proxy and case.kind is not FailureKind.TLS:
         return _of_proxy(error, case, proxy)
-    cause = "" if case.kind is FailureKind.CONNECTION_REFUSED else _root_cause(error)
+    cause = "" if case.kind in (FailureKind.CONNECTION_REFUSED, FailureKind.HEAD) else _root_cause(error)
     what = redact(f"{case.what}: {cause}." if cause else f"{case.what}.")
     sent = may_be_sent and not isinstance(error, _NEVER_SENT)
     return Failure(case.kind, "maybe" if sent else "no", what, _tls_hint(error) if case.kind is FailureKind.TLS else "")
@@ -118,6 +121,8 @@ def _case(error: Exception) -> _Case:
     text = str(error).lower()
     if isinstance(error, httpx.RemoteProtocolError) and any(phrase in text for phrase in _CUT_PHRASES):
         return _Case((), FailureKind.CUT, "The connection closed before the answer was complete")
+    if isinstance(error, httpx.RemoteProtocolError) and _LONG_HEAD in text:
+        return _Case((), FailureKind.HEAD, "The headers of the answer are larger than 100 kB")
     return next((case for case in _CASES if isinstance(error, case.exceptions)), _OTHER)
 
 

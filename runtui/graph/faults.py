@@ -192,6 +192,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.CUT: ("The connection broke", "If it happens again, check the network and the proxies in between."),
     FailureKind.UNANSWERED: ("The response is incomplete", "If it happens again, check the proxies in between."),
     FailureKind.PROTOCOL: ("The response is not HTTP", "Check the root: the scheme and the port may not match."),
+    FailureKind.HEAD: ("The response cannot be read", "Check the proxies in between."),
     FailureKind.ENCODING: ("The response cannot be decompressed", "Check the proxies in between."),
     FailureKind.TOO_LARGE: ("The response is too large", "Narrow the request; Graph itself sends smaller pages."),
     FailureKind.CANCELLED: ("Stopped waiting", "Read the run again to see its current state."),
@@ -292,6 +293,8 @@ def _refused(exchange: Exchange, status: int, writing: bool) -> Fault:
 
 
 def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
+    if status == HTTPStatus.NOT_MODIFIED:  # runtui asks for no such answer
+        return _NOT_GRAPH
     if 300 <= status < 400:
         target = exchange.response_header("location")
         return _REDIRECT._replace(message=f"{_REDIRECT.message} It points to {target}.") if target else _REDIRECT
@@ -341,7 +344,7 @@ def _what_it_is(exchange: Exchange) -> str:
 
 def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[str, Any] | None = None) -> Fault:
     said = _sentence(error) if error else ""
-    message = said or words.message
+    message = said or _shortened(redact(words.message))
     if words is NOT_OFFERED and said:
         message = f"{words.message} The server says: {said}"
     more = (detail for detail in _details(error) if not _is_repeated(*detail, message)) if error else ()
@@ -400,5 +403,8 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         value = " ".join(part.strip() for part in value if isinstance(part, str))
     # Redact before shortening for display, because half a token no longer looks like one; redact only part, for speed.
-    said = redact(value.strip()[: 10 * LONGEST_MESSAGE]) if isinstance(value, str) else ""
-    return said if len(said) <= LONGEST_MESSAGE else said[: LONGEST_MESSAGE - 1] + "…"
+    return _shortened(redact(value.strip()[: 10 * LONGEST_MESSAGE])) if isinstance(value, str) else ""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"

@@ -172,9 +172,7 @@ def _record_text(run: RunText) -> str:
     return f'{{"workflowId": {_quoted(run.workflow_id)}, "workflow": {_quoted(run.workflow_name)}, "run": {run.raw}}}'
 
 
-@lru_cache
-def _quoted(text: str) -> str:
-    return json.dumps(text)
+_quoted: Final = lru_cache(json.dumps)
 
 
 def _chosen(run: RunText, keys: Iterable[str]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from runtui.domain.columns import (
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
 from runtui.domain.text import cells_in, fit_cells, visible
 from runtui.domain.times import now_ticks
-from runtui.domain.views import ListSettings, order_title, view_of
+from runtui.domain.views import ListSettings, view_of
 from runtui.keys.actions import VIEWS, view_keys
 from runtui.services.preferences import StoredPreferences
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery, Store, cells_of
@@ -145,7 +145,7 @@ def _title(kept: StoredPreferences, counted: str) -> str:
     view = view_of(settings, kept.views)
     name = view.name[:1].upper() + view.name[1:] if view is not None else "Runs"
     filtered = f"/{settings.filter}" if settings.filter and view is None else ""
-    parts = (name, counted, filtered, order_title(settings.sort, descending=settings.descending))
+    parts = (name, counted, filtered, settings.order_title)
     return visible("  ".join(filter(None, parts)))
 
 

@@ -162,9 +162,16 @@ def _needs_waiting(now: ActionContext) -> str | None:
 
 
 def _needs_account(now: ActionContext) -> str | None:
-    from runtui.tui.words.sign_in_words import why_no_sign_in
-
-    return why_no_sign_in(now.sign_in, is_demo=now.is_demo)
+    sign_in = now.sign_in
+    if sign_in is None and now.is_demo:
+        return "The demo needs no sign-in; runtui demo --sign-in rehearses one."
+    if sign_in is None:
+        return "Using a token you supplied; there is nothing to sign in to."
+    if not sign_in.is_person:
+        account = sign_in.state.account
+        as_whom = f", as {account.username}" if account is not None and account.username else ""
+        return f"This session signs in without a person ({sign_in.settings.method}){as_whom}."
+    return None
 
 
 def _is_signed_in(now: ActionContext) -> bool:

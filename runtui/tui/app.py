@@ -132,6 +132,7 @@ class Preparation:
         await wait_idle()
         if workspace.progress is not None or not workspace.store.count(EVERY_RUN):  # it was held for the first keys
             workspace.refresh.start()
+        await asyncio.to_thread(workspace.load)  # before the collector looks at new objects
         await workspace.load_triage()
         with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
             await workspace.drop_done_drafts()

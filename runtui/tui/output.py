@@ -315,13 +315,18 @@ class LeanCompositor(Compositor):
     next one; Textual's asks for all lines, covered or not, and for a second layout of each widget with a new size."""
 
     def reflow(self, parent: Widget, size: Size) -> ReflowResult:
-        """Lay out, and set the virtual sizes that move nothing: a widget that finds a new one asks for a layout."""
+        """Lay out, and set the virtual sizes that move nothing: a widget that finds a new one asks for a layout.
+
+        Every widget that gets another size is told. Textual 8.2.8 compares with its map of the screen, which has the
+        new sizes already if a widget's region was asked for since the change.
+        """
         changes = super().reflow(parent, size)
+        resized = {widget for widget, place in self.layers if widget.outer_size != place.region.size}
         for widget, place in self.layers:
             styles = widget.styles
             if styles.overflow_x == styles.overflow_y == "hidden" and not isinstance(widget, ScrollView):
                 widget.set_reactive(Widget.virtual_size, place.virtual_size)
-        return changes
+        return changes._replace(resized=resized)
 
     def render_partial_update(self) -> ChopsUpdate | None:
         spans = list(self._regions_to_spans(self._dirty_regions))

@@ -109,7 +109,7 @@ AFTER_SENDING: list[tuple[str, Reply, FailureKind]] = [
     ("a chunk size that is no number", CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", FailureKind.PROTOCOL),
     ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", FailureKind.PROTOCOL),
     ("not HTTP", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", FailureKind.PROTOCOL),
-    ("endless headers", b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 300_000, FailureKind.PROTOCOL),
+    ("endless headers", b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 300_000, FailureKind.HEAD),
     ("endless body", endless, FailureKind.TOO_LARGE),
     ("too large", answer(b" " * 100_001), FailureKind.TOO_LARGE),
     ("gzip that is none", gzipped(RUN), FailureKind.ENCODING),

@@ -16,7 +16,7 @@ from runtui.tui.words import pages
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
-from tests.tui.wires import Graph, a_run, reply
+from tests.tui.wires import Graph, Held, a_run, reply
 from tests.unit.fake_writer import exchange
 
 BUSY = {"error": {"code": "TooManyRequests", "message": "Too many requests."}}
@@ -51,6 +51,20 @@ async def test_a_wait_says_until_when_and_is_given_up(open_session: Opener) -> N
         )
         assert "The draft is kept." in session.status.text
         assert len(graph.patches) == 1
+
+
+async def test_the_run_tab_tells_of_a_try_refused_while_it_is_in_front(open_session: Opener) -> None:
+    graph = Graph(answer_to_patch=busy)
+    wire = Held(graph.wire)
+    async with open_session(wire=wire) as session:
+        await session.panel_rested()
+        await to_the_review(session)
+        wire.hold()
+        await session.press("y", "left_square_bracket", "left_square_bracket")
+        await session.panel_rested()
+        assert "refused" not in session.app.chrome.panel.text()
+        wire.release()
+        await session.until(lambda: "refused, tried again at" in session.app.chrome.panel.text())
 
 
 async def test_a_change_given_up_before_it_was_sent(open_session: Opener) -> None:

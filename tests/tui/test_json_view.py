@@ -88,6 +88,14 @@ async def test_json_is_laid_out_below_its_header() -> None:
         ]
 
 
+async def test_a_terminal_of_very_many_rows_shows_a_body_whole() -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 400), notifications=True) as pilot:
+        show_bytes(app.view, json.dumps(list(range(390))).encode())
+        await pilot.pause()
+        assert app.shown() == ["[", *(f"  {number}," for number in range(389)), "  389", "]"]
+
+
 @pytest.mark.parametrize("theme", sorted(THEMES))
 async def test_kinds_have_colours_of_their_own_in_every_theme(theme: str) -> None:
     app = ViewApp()

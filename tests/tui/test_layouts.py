@@ -252,6 +252,26 @@ async def test_what_is_drawn_while_widgets_are_mounted_in_a_batch_is_shown_after
         assert "2 columns" in shown
 
 
+async def test_a_widget_whose_region_was_asked_for_before_the_layout_is_told_its_new_size() -> None:
+    app = SizedApp()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        told = list[tuple[int, ...]]()
+
+        class Told(Static):
+            def on_resize(self) -> None:
+                told.append(tuple(self.size))
+
+        await app.mount(widget := Told())
+        await pilot.pause()
+        widget.styles.height = 5
+        widget._check_refresh()  # as when the widget is idle: it asks for a layout
+        app.screen._compositor.update_widgets({Static()})  # a widget that is not in sight yet asks to be drawn
+        assert widget.region.height == 5
+        await pilot.pause()
+        assert told == [(80, 1), (80, 5)]
+
+
 async def test_rows_that_come_and_go_lay_nothing_out(open_session: Opener, layouts: Layouts) -> None:
     async with open_session(size=(80, 24)) as session:
         await session.press("down")

@@ -13,6 +13,7 @@ from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.option_lists import _summary
 from runtui.tui.widgets.side_panel import Fact, Page
+from runtui.tui.words.pages import about_run
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, reply
@@ -36,6 +37,15 @@ async def test_a_page_that_comes_while_the_app_exits_is_not_mounted(open_session
         session.app.exit()
         session.app.chrome.panel.show_page(Page((Fact("late"),)))
         session.app.chrome.panel.choose("log")
+
+
+async def test_a_screen_mounted_ahead_draws_no_page_before_it_is_opened(open_session: Opener) -> None:
+    async with open_session(ahead=True) as session:
+        await session.until(lambda: session.panel.query(JsonView) and session.panel.query_one(JsonView).line_count > 1)
+        page = session.app.get_screen("HelpView").query_one(JsonView)
+        assert page.line_count <= 1
+        await session.press("question_mark")
+        assert page.line_count > 1
 
 
 @pytest.mark.parametrize("body", ["<html>Sign in</html>", {"value": 7}, {"value": [], "@odata.nextLink": 7}])
@@ -148,6 +158,15 @@ async def test_the_panel_names_what_failed(open_session: Opener) -> None:
         assert row.workflow_name[:20] in session.inside(session.panel)
         assert "× " in session.inside(session.panel)
         assert '"processingStatus": "failed"' in session.inside(session.panel)
+
+
+async def test_an_id_beside_a_wide_name_is_cut_once_and_keeps_both_ends(open_session: Opener) -> None:
+    run_id, name = "2d9032f6-b97e-4444-9fe2-6986ca595db3_639313439749706562", "入社手続き（東京オフィス）"
+    async with open_session(size=(120, 40)) as session:
+        await session.panel_rested()
+        session.panel.cursor_run = run_id
+        session.app.chrome.panel._show("run", Page(about=about_run(run_id, name)))
+        assert session.panel._about._shown.plain == f"{name} 2d9032f6…49706562"
 
 
 async def test_a_body_of_megabytes_is_shown_whole(open_session: Opener) -> None:

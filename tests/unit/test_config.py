@@ -225,6 +225,14 @@ def test_odd_shapes_are_problems_and_no_crash(text: str, tmp_path: Path) -> None
     assert read_config(path).problems
 
 
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5_000], ids=["deep", "digits"])
+def test_a_value_that_python_cannot_hold_is_reported(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f"refresh = {value}\n")
+    with pytest.raises(UsageError, match="nested too deeply, or has too many digits"):
+        read_config(path)
+
+
 def test_invalid_toml_is_reported_with_its_position(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("[profiles.prod\n")

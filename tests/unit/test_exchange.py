@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from runtui.graph import exchange as module
 from runtui.graph.batch import BatchItem, unanswered
 from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.faults import read_answer
@@ -117,6 +118,24 @@ def test_what_is_not_strict_json_is_refused_with_a_sentence(body: bytes, says: s
     with pytest.raises(AnswerError, match=r"\.$") as caught:
         load_strict_json(body)
     assert says in str(caught.value)
+
+
+def test_a_doubled_name_is_found_in_one_pass_over_the_others() -> None:
+    compared = 0
+
+    class Name(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    pairs: list[tuple[str, Any]] = [(Name(number), 0) for number in (*range(1_000), 999)]
+    with pytest.raises(AnswerError, match="'999' twice"):
+        module._object(pairs)
+    assert compared < 10 * len(pairs)
 
 
 def test_a_byte_order_mark_is_no_harm() -> None:

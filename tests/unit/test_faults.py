@@ -307,6 +307,27 @@ def test_an_endless_error_is_bounded_in_every_part() -> None:
     assert len(fault.details) <= MAX_DETAILS
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answered(302, headers=(("Location", "x" * 90_000),)),
+        answered(200, b"?", (("Content-Type", "x" * 90_000),)),
+        answered(200, json.dumps({"x" * 90_000: 1})[:-1].encode() + b"," + json.dumps({"x" * 90_000: 1})[1:].encode()),
+        answered(0, failure=Failure(FailureKind.ENCODING, "maybe", "x" * 90_000)),
+    ],
+    ids=["address", "type", "name", "failure"],
+)
+def test_a_sentence_that_quotes_the_server_is_bounded(answer: Exchange) -> None:
+    message = written(answer).message
+    assert len(message) <= LONGEST_MESSAGE + 1
+    assert "…" in message
+
+
+def test_an_answer_for_a_copy_that_nobody_has_is_no_redirect() -> None:
+    fault = written(answered(304))
+    assert (fault.title, fault.outcome) == ("This is not a response from Graph", Outcome.UNKNOWN)
+
+
 def test_a_mismatched_answer_leaves_only_a_write_unknown() -> None:
     assert mismatch(answered(200), "Wrong.", writing=True).outcome is Outcome.UNKNOWN
     assert mismatch(answered(200), "Wrong.", writing=False).outcome is Outcome.NOT_DONE

@@ -82,6 +82,11 @@ ATTEMPTS = ExceptionGroup("tried", [ConnectionRefusedError(111, "refused"), Conn
             "The connection was refused.",
         ),
         (httpx.ConnectError("No route to host."), FailureKind.CONNECTION, ": No route to host."),
+        (
+            httpx.RemoteProtocolError("Receive buffer too long"),
+            FailureKind.HEAD,
+            "The headers of the answer are larger than 100 kB.",
+        ),
         (httpx.ReadTimeout(""), FailureKind.TIMEOUT, "The server stopped answering."),
         (httpx.LocalProtocolError("Illegal header b'Bearer abcdefghijk'"), FailureKind.PROTOCOL, "[redacted]"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from html import escape
@@ -157,6 +158,20 @@ def test_a_long_text_is_searched_as_well(filler: str, monkeypatch: pytest.Monkey
     long = filler * 1_000
     for name in (".NET's JSON", "an address", "HTML", "base64"):
         assert REDACTED in redact_body(f"{long} {ESCAPES[name](canary.TOKEN)} {long[:99]}".encode()).decode()
+
+
+@pytest.mark.parametrize("fill", ["x" * 1_000_000, f"{canary.TOKEN} " * 4_000, "\\u0041" * 160_000])
+def test_the_search_for_a_secret_takes_little_memory(fill: str) -> None:
+    """Of one place for each character as a list, 40 bytes a character: 600 MB for the largest answer."""
+    register_secret(canary.TOKEN)
+    body = f"{fill} {canary.TOKEN}".encode()
+    tracemalloc.start()
+    try:
+        assert canary.TOKEN.encode() not in redact_body(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 * len(body)
 
 
 def test_decoded_values_are_redacted_keys_too() -> None:

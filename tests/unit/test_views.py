@@ -7,7 +7,7 @@ import pytest
 from runtui.domain.filters import parse_filter
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS
 from runtui.domain.times import parse_ticks
-from runtui.domain.views import BUILT_IN_VIEWS, ListSettings, View, order_title, order_words, view_of
+from runtui.domain.views import BUILT_IN_VIEWS, ListSettings, View, order_words, view_of
 
 OWN = (
     View("leavers", ListSettings('wf:"Offboard"', "users", True, ("workflow", "users"))),
@@ -49,7 +49,7 @@ def test_the_workflow_is_always_a_column() -> None:
 
 
 def test_an_order_says_what_it_puts_first() -> None:
-    assert order_title("status", descending=True) == "severity ↓"
+    assert ListSettings(sort="status", descending=True).order_title == "severity ↓"
     words = {key: order_words(key, descending=column.descending_first) for key, column in RUN_COLUMN_BY_KEY.items()}
     assert words["status"] == "most urgent first"
     assert (words["started"], words["users"], words["workflow"], words["id"], words["type"]) == (

@@ -86,7 +86,7 @@ class DeviceCodes:
         scope = form.get("scope", "")
         self._realm.directory.check_scope(scope)
         user_code = "".join(secrets.choice(_LETTERS) for _ in range(9))
-        device_code, page = self._issuer.secret(), f"{self._realm.base}/devicelogin"
+        device_code, page = secrets.token_urlsafe(), f"{self._realm.base}/devicelogin"
         expires = self._realm.clock() + self.lifetime * TICKS_PER_SECOND
         self._codes[device_code] = DeviceAuthorization(user_code, application, scope, form.get("claims", ""), expires)
         return {
@@ -181,7 +181,7 @@ class AuthorizationCodes:
         self._realm.directory.check_scope(scope)
         state, nonce, claims = (query.get(name, "") for name in ("state", "nonce", "claims"))
         request = AuthorizationRequest(application, scope, redirect_uri, state, nonce, challenge, claims)
-        key = self._issuer.secret()
+        key = secrets.token_urlsafe()
         self._requests[key] = request
         return key, request
 
@@ -193,10 +193,10 @@ class AuthorizationCodes:
         if user is None:
             declined = aadsts(65004)
             return request.respond(error=declined.error, error_description=declined.headline)
-        code = f"1.{self._issuer.secret(48)}"
+        code = f"1.{secrets.token_urlsafe(48)}"
         expires = self._realm.clock() + _AUTHORIZATION_CODE_SECONDS * TICKS_PER_SECOND
         self._codes[code] = _IssuedCode(request, user, expires)
-        return request.respond(code=code, session_state=self._issuer.secret(16))
+        return request.respond(code=code, session_state=secrets.token_urlsafe(16))
 
     def redeem(self, form: Mapping[str, str], application: Application) -> dict[str, Any]:
         code, now = self._codes.get(form.get("code", "")), self._realm.clock()

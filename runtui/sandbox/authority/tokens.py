@@ -56,9 +56,6 @@ class Issuer:
         self._revoked_at: dict[str, int] = {}
         self._unrevoked: defaultdict[str, set[str]] = defaultdict(set)
 
-    def secret(self, size: int = 32) -> str:
-        return token_urlsafe(size)
-
     def token_response(self, grant: Grant, scope: str, claims: str, *, is_interactive: bool = False) -> dict[str, Any]:
         """Return the response of the token endpoint to a sign-in of a user, or to its refresh. `claims` are the claims
         of the request (JSON, or empty). With `is_interactive` the user has just signed in, which meets any earlier
@@ -74,7 +71,7 @@ class Issuer:
         }
         if "offline_access" in scopes.requested:
             # The previous refresh token stays valid, as with Entra: the client drops it.
-            token = f"1.{self.secret(48)}"
+            token = f"1.{token_urlsafe(48)}"
             self._grants[token] = grant
             response["refresh_token"] = token
         if "openid" in scopes.requested:
@@ -161,7 +158,7 @@ class Issuer:
             "oid": user.object_id,
             "sub": user.object_id,
             "tid": self._directory.tenant_id,
-            "uti": self.secret(16),
+            "uti": token_urlsafe(16),
             "ver": "1.0",
             "idtyp": "user",
             "name": user.name,

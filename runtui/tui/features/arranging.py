@@ -15,7 +15,6 @@ from runtui.domain.views import (
     ListSettings,
     View,
     all_views,
-    order_title,
     order_words,
     problems_toggled,
     view_of,
@@ -48,10 +47,9 @@ class Arranging(Feature):
         for column in listed.resource.columns:
             natural = natural_order(column)
             for order in (natural, natural._replace(descending=not natural.descending)):
-                name = f"{column.order_name or column.name} {'↓' if order.descending else '↑'}"
                 words = order_words(order.key, descending=order.descending) if listed is self._runs.list else ""
                 orders.append(order)
-                rows.append((name, words))
+                rows.append((column.order_title(descending=order.descending), words))
         present = orders.index(listed.order) if listed.order in orders else None
         choices = [Choice(order, line) for order, line in zip(orders, marked_lines(rows, present), strict=True)]
         await self._chrome.ask(Picker("Sort by", choices, at=present or 0), listed.sort_by)
@@ -184,7 +182,7 @@ class Arranging(Feature):
 
 
 def _summary(settings: ListSettings) -> str:
-    parts = [settings.filter or "all runs", order_title(settings.sort, descending=settings.descending)]
+    parts = [settings.filter or "all runs", settings.order_title]
     if settings.columns:
         parts.append(f"{len(settings.columns)} columns")
     return "  ".join(parts)

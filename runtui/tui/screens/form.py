@@ -143,7 +143,29 @@ class DraftEditor(Widget):
         self._help.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
 
 
-class FormView(ActionView[None]):
+class ShowsEditor(Widget):
+    """The part of a view that shows a draft in an editor: the form of one run, and that of many."""
+
+    editor: DraftEditor
+
+    def compose(self) -> ComposeResult:
+        yield self.editor
+
+    @property
+    def draft(self) -> Draft | None:
+        return self.editor.draft
+
+    def take_focus(self) -> None:
+        self.editor.form.take_focus()
+
+    def before(self, action_id: str) -> None:
+        self.editor.before(action_id)
+
+    def action_revert(self) -> None:
+        self.editor.revert()
+
+
+class FormView(ShowsEditor, ActionView[None]):
     """The form as a view of a screen; it shows one draft at a time."""
 
     scope = "edit"
@@ -157,19 +179,9 @@ class FormView(ActionView[None]):
         """The conflicts with the server's newer values that were reported last."""
         self._workflow_name = ""
 
-    def compose(self) -> ComposeResult:
-        yield self.editor
-
-    @property
-    def draft(self) -> Draft | None:
-        return self.editor.draft
-
     def open(self, draft: Draft, workflow_name: str) -> None:
         self._disputed, self._workflow_name = (), workflow_name
         self.editor.open(draft)
-
-    def take_focus(self) -> None:
-        self.editor.form.take_focus()
 
     def resumed(self) -> None:
         """Take over the run, which may have been read meanwhile."""
@@ -178,9 +190,6 @@ class FormView(ActionView[None]):
     def show_in(self, panel: Panel) -> None:
         if self.draft is not None:
             panel.show_draft(self.draft)
-
-    def before(self, action_id: str) -> None:
-        self.editor.before(action_id)
 
     def on_field_form_entered(self) -> None:
         """Take over the run's newer values, which wait while a dropdown is open."""
@@ -229,7 +238,7 @@ class FormView(ActionView[None]):
         self.say(f"The request contains {words}.")
 
     def action_revert(self) -> None:
-        self.editor.revert()
+        super().action_revert()
         self._follow_the_run()
 
 

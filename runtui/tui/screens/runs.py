@@ -142,6 +142,7 @@ class RunsView(ActionView[None]):
             RUNS,
             self._flag,
             name="runs",
+            asked=partial(self._count_and_draw, keep_line=False),
             count_values=self._store.value_counts,
             history=History(workspace.preferences),
         )
@@ -160,7 +161,7 @@ class RunsView(ActionView[None]):
             self.why_unfiltered, kept, found = kept.filter, kept._replace(filter=""), None
         listed = self.list
         listed.filter_text, listed.filter, listed.chosen = kept.filter, found, kept.columns
-        listed.order, listed.asked = Order(kept.sort, kept.descending), partial(self._count_and_draw, keep_line=False)
+        listed.order = Order(kept.sort, kept.descending)
         self.shown = RunQuery(found, *listed.order)
         """The query that the table shows; the list asks for a newer one while its rows are being counted."""
         self._more = ""
@@ -195,7 +196,8 @@ class RunsView(ActionView[None]):
         if (row := self.list.row) is None:
             panel.show_page(none_selected("run"))
         else:
-            panel.follow(row.id, (row, self._flag(row)), self.table.finds)
+            save = self._workspace.save_of(row.id)
+            panel.follow(row.id, (row, self._flag(row), save and (save.entry, save.wait)), self.table.finds)
 
     def reload(self) -> None:
         """Redraw rows and strip from the store; relative times in the filter count from now."""

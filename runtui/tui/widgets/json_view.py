@@ -243,9 +243,10 @@ class JsonView(ScrollView, can_focus=True):
         numbers = range(top, top + self.size.height)
         before = {number: self._strips.get(number) for number in numbers}
         self._strips.clear()
-        for number in numbers:
-            self._strips[number] = self._draw(number)
-        if changed := [number for number in numbers if self._strips[number] != before[number]]:
+        drawn = {number: self._draw(number) for number in numbers}  # a tall terminal has more lines than are kept
+        for number, strip in drawn.items():
+            self._strips[number] = strip
+        if changed := [number for number in numbers if drawn[number] != before[number]]:
             self.refresh_lines(changed[0], changed[-1] + 1 - changed[0])
 
     def _draw(self, number: int) -> Strip:

@@ -42,8 +42,9 @@ def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
 
 
 class RowList(Widget, Generic[RowT, RowId]):
-    """Shows the rows of a resource; the id of its table is `NAME-table`. The filter box uses `count_values` for the
-    values of the rows, and `history` for earlier filters (None: those of this session).
+    """Shows the rows of a resource; the id of its table is `NAME-table`. `asked` shows the rows of another filter or
+    order. The filter box uses `count_values` for the values of the rows, and `history` for earlier filters (None: those
+    of this session).
     """
 
     class Marked(Message):
@@ -55,6 +56,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         flag: Callable[[RowT], RowFlag | None] = no_flag,
         *,
         name: str,
+        asked: Callable[[], object],
         count_values: CountValues | None = None,
         history: History | None = None,
     ) -> None:
@@ -69,8 +71,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         """The result of the resource's `read_filter` for that text."""
         self.order = Order()
         """The filter and the order of the rows that are shown or about to be shown."""
-        self.asked: Callable[[], object] = lambda: None
-        """Shows the rows of another filter or order; who supplies them sets it."""
+        self._asked = asked
         self.needs: Needs = ()
         """The width of the widest value, by column."""
         self.expected: Mapping[str, int] = {}
@@ -104,13 +105,13 @@ class RowList(Widget, Generic[RowT, RowId]):
             RuntuiError: the filter is invalid; nothing changes.
         """
         self.filter_text, self.filter = text, self.filter_bar.put(text)
-        self.asked()
+        self._asked()
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         event.stop()
         if event.text != self.filter_text:
             self.filter_text, self.filter = event.text, event.filter
-            self.asked()
+            self._asked()
 
     def clear(self) -> bool:
         """Clear the filter; return True if there was one."""
@@ -121,7 +122,7 @@ class RowList(Widget, Generic[RowT, RowId]):
 
     def sort_by(self, order: Order) -> None:
         self.order = order
-        self.asked()
+        self._asked()
 
     # Columns
 
@@ -170,7 +171,7 @@ class RowList(Widget, Generic[RowT, RowId]):
             parts += [Content("  /"), content(self.filter_text, "$text-accent")]
         key, descending = self._header.sort
         if (column := self.resource.by_key.get(key)) is not None:
-            parts.append(Content(f"  {column.order_name or column.name} {'↓' if descending else '↑'}"))
+            parts.append(Content(f"  {column.order_title(descending=descending)}"))
         if marks := self.table.marks:
             parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
         return Content("").join(parts)
@@ -218,7 +219,8 @@ class RowList(Widget, Generic[RowT, RowId]):
 
 class ReadList(RowList[RowT, RowId]):
     """Shows rows in memory. `sort` is the key of the column to sort by at first; empty for the original order, which
-    rows keep that are equal in the sorted column.
+    rows keep that are equal in the sorted column. `with_more` adds further columns to the chosen ones; such a list does
+    not scroll.
     """
 
     def __init__(
@@ -228,20 +230,18 @@ class ReadList(RowList[RowT, RowId]):
         *,
         name: str,
         sort: str = "",
-        scrolls: bool = True,
+        with_more: Callable[[tuple[Column[RowT], ...]], tuple[Column[RowT], ...]] | None = None,
     ) -> None:
-        super().__init__(resource, flag, name=name, count_values=self._count_values)
+        asked = partial(self._show, keep_line=False)
+        super().__init__(resource, flag, name=name, asked=asked, count_values=self._count_values)
         self.rows: Sequence[RowT] = ()
         """All rows, in their original order."""
         self.shown: ReadRows[RowT, RowId] = ReadRows((), resource.id_of)
         """The rows that the filter finds, sorted."""
-        self.with_more: Callable[[tuple[Column[RowT], ...]], tuple[Column[RowT], ...]] = lambda columns: columns
-        """Adds further columns to those of the resource."""
-        self._scrolls = scrolls
+        self._with_more = with_more
         self._cells: Sequence[Cells] = ()
         """The cells that the filter searches; empty until a filter is set."""
         self.order = self._first_order = natural_order(resource.by_key[sort]) if sort else Order()
-        self.asked = partial(self._show, keep_line=False)
         self._empty_words = READING
 
     def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
@@ -253,7 +253,7 @@ class ReadList(RowList[RowT, RowId]):
 
     def arranged(self, first: int | None = None) -> Arrangement[RowT]:
         shown = super().arranged(first)
-        return shown._replace(columns=self.with_more(shown.columns), first=shown.first if self._scrolls else None)
+        return shown if self._with_more is None else shown._replace(columns=self._with_more(shown.columns), first=None)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
         return count_cells(self.resource.by_key[key], self.rows)

@@ -243,11 +243,12 @@ class SidePanel(Pane):
         """Show the subject of the visible page, or that it is about another run."""
         about = self._pages[self.tab].about
         room = self._about.size.width or self._width - 2
-        most = room // 2
-        if about.at_right == short_id(about.run_id):
+        most, words = room // 2, about.at_right
+        if words == short_id(about.run_id):
             # An id stays readable when shortened in its middle, so the name gets the room.
             most = min(most, max(_MIN_ID_CELLS, room - 1 - cell_len(plain(about.words))))
-        at_right = content(middle(about.at_right, most), "$text-muted")
+            words = words if cell_len(plain(words)) <= most else about.run_id
+        at_right = content(middle(words, most), "$text-muted")
         if self.shows_another_run:
             at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")
         left = fit(about.words, max(0, room - 1 - at_right.cell_length))
@@ -263,9 +264,11 @@ class SidePanel(Pane):
         return self._drawn == (self.tab, self._width, self._pages[self.tab])
 
     def _draw(self, *, keep_place: bool) -> None:
-        """Draw the visible tab if tab, page or width have changed."""
+        """Draw the visible tab if tab, page or width have changed, on a screen that is open."""
+        if not self.is_attached or self.screen not in self.app.screen_stack:  # mounted ahead
+            return
         self._show_about()
-        if self.tab == "log" or not self.display or self._is_drawn or not self.is_attached:  # the app may be exiting
+        if self.tab == "log" or not self.display or self._is_drawn:
             return
         width, page = self._width, self._pages[self.tab]
         self._drawn = self.tab, width, page

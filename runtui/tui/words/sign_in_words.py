@@ -35,19 +35,6 @@ _NAME_CELLS: Final = 20
 BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 
-def why_no_sign_in(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
-    """Return why no person signs in during this session; None if one does."""
-    if sign_in is None and is_demo:
-        return "The demo needs no sign-in; runtui demo --sign-in rehearses one."
-    if sign_in is None:
-        return "Using a token you supplied; there is nothing to sign in to."
-    if not sign_in.is_person:
-        account = sign_in.state.account
-        as_whom = f", as {account.username}" if account is not None and account.username else ""
-        return f"This session signs in without a person ({sign_in.settings.method}){as_whom}."
-    return None
-
-
 def available_methods(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[PersonMethod, ...]:
     """Return the methods that work on this machine, with the profile's own first."""
     from runtui.auth.flows import has_browser

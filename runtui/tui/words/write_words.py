@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.auth.clouds import why_not_offered
-from runtui.domain.bulk_draft import BulkDraft
 from runtui.domain.draft import Change, Conflict, Draft, value_word
 from runtui.domain.properties import EDITABLE
 from runtui.domain.report import Outcome, counted, sentences
@@ -33,7 +32,6 @@ from runtui.graph.faults import NOT_OFFERED, SIGN_IN_AGAIN
 from runtui.graph.root import run_key
 from runtui.keys.actions import key_of
 from runtui.services.records.journal import Entry
-from runtui.services.records.journal_query import ExportFormat
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save
 from runtui.tui.actions import why_read_only
@@ -41,6 +39,8 @@ from runtui.tui.text import middle
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
+    from runtui.domain.bulk_draft import BulkDraft
+    from runtui.services.records.journal_query import ExportFormat
     from runtui.tui.features.changes.lists import ResultRow
 
 # Drafts

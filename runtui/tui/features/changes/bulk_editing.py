@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.bulk_draft import MarkedRun, drafts_of, mixed_values, model_of
@@ -24,7 +23,7 @@ from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.form import DraftEditor
+from runtui.tui.screens.form import DraftEditor, ShowsEditor
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
@@ -34,7 +33,7 @@ _MANY: Final = 5_000
 """From so many marked runs on, a person notices that they are being read: it takes about 0.2 s."""
 
 
-class BulkFormView(ActionView[None]):
+class BulkFormView(ShowsEditor, ActionView[None]):
     """Shows the model of some runs."""
 
     scope = "edit"
@@ -49,13 +48,6 @@ class BulkFormView(ActionView[None]):
         self._first: tuple[Draft, Operation] | None = None
         """A model, and the operation on the first run that it would change."""
 
-    def compose(self) -> ComposeResult:
-        yield self.editor
-
-    @property
-    def draft(self) -> Draft | None:
-        return self.editor.draft
-
     @property
     def run_id(self) -> str | None:
         """None, because keys act on many runs."""
@@ -65,9 +57,6 @@ class BulkFormView(ActionView[None]):
         """Show the model of some runs, and the properties that differ; the focus goes to processingStatus."""
         self.runs = runs
         self.editor.open(model, mixed)
-
-    def take_focus(self) -> None:
-        self.editor.form.take_focus()
 
     def title(self) -> Content:
         if self.draft is None:
@@ -85,9 +74,6 @@ class BulkFormView(ActionView[None]):
             self._first = self.draft, first or Draft(run.run_id, run.workflow_id, run.received, "changed")
         panel.show_draft(self._first[1])
 
-    def before(self, action_id: str) -> None:
-        self.editor.before(action_id)
-
     async def action_review(self) -> None:
         await self._review()
 
@@ -104,9 +90,6 @@ class BulkFormView(ActionView[None]):
         self.editor.draft = None
         self.dismiss()
         self._chrome.set_status(write_words.draft_discarded(draft))
-
-    def action_revert(self) -> None:
-        self.editor.revert()
 
 
 class BulkEditing(Feature):

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.bulk_draft import BulkDraft
 from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import STATUS, Operation
@@ -269,6 +268,8 @@ class Editing(Feature):
     ) -> None:
         """Ask whether to send a draft or an action; `notes` are the consequences of an action, `people` those whom it
         is for, as pairs such as ("user", name). For `hint` see `Reviewing.review`."""
+        from runtui.domain.bulk_draft import BulkDraft
+
         about = (
             ("workflow", self._workflow_name(draft)),
             *([("run", draft.run_id)] if draft.run_id != draft.workflow_id else []),

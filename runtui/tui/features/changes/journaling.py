@@ -52,8 +52,8 @@ class JournalView(ActionView[None]):
         super().__init__()
         self._chrome = chrome
         self._root = chrome.workspace.root
-        self.list = RowList(JOURNAL, name="journal")
-        self.list.order, self.list.asked = NEWEST_FIRST, self._ask
+        self.list = RowList(JOURNAL, name="journal", asked=self._ask)
+        self.list.order = NEWEST_FIRST
         self.shown = EntryQuery(chrome.workspace.journal, self._root)
         self.older: int | None = None
         """The place from which older entries are not read yet; None when all are read."""

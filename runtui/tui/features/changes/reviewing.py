@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from runtui.domain.bulk_draft import BulkDraft
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.frame import PREPARE, ViewScreen, when_answered
 from runtui.tui.words import sign_in_words, write_words
 
 if TYPE_CHECKING:
+    from runtui.domain.bulk_draft import BulkDraft
     from runtui.tui.screens.review import ReviewView
 
 

@@ -57,8 +57,9 @@ class OverviewView(ActionView[None]):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self._workspace = workspace
-        self.list = ReadList(WORKFLOWS, name="overview", scrolls=False)
-        self.list.with_more = lambda columns: with_heat_map(columns, self._days, _today())
+        self.list = ReadList(
+            WORKFLOWS, name="overview", with_more=lambda columns: with_heat_map(columns, self._days, _today())
+        )
         self._longest = 0
         """The cells of the longest name."""
         self.back: int | None = None
