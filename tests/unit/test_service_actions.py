@@ -140,6 +140,7 @@ async def test_an_accepted_action_is_done_by_the_answer(service: Service, action
     assert (entry.outcome, entry.method, entry.action, entry.body) == (
         Outcome.DONE, "POST", action.name, action.body_text(),
     )  # fmt: skip
+    assert entry.after == ({"processingStatus": "canceled"} if action is CANCEL else {})
     # A run on demand does not name its starter, and a colleague may have started one at the same moment.
     assert entry.new_run == save.new_run == ("r9" if action is REPROCESS else "")
     assert why_no_undo(entry) == "It was an action of the service; there is nothing to undo."

@@ -73,7 +73,7 @@ async def test_what_was_ignored_blocks_no_undo_but_what_a_colleague_set_does(jou
 @pytest.mark.parametrize(
     ("outcome", "why"),
     [
-        (Outcome.NOT_DONE, r"nothing to undo\.$"),
+        (Outcome.NOT_DONE, r"It was not done; there is nothing to undo\.$"),
         (Outcome.UNKNOWN, r"is unknown\. Check it in the journal first\."),
         (None, r"is unknown\."),
     ],

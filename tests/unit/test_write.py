@@ -75,6 +75,9 @@ CASES: Final[dict[str, tuple[dict[type[Effect[Any]], list[object]], list[type[Ef
     "the run cannot be read": (
         {Read: [answered(None, outcome=Outcome.NOT_DONE)]}, [Read], Outcome.NOT_DONE, ""),
     "the reading lacks what is changed": ({Read: [answered({"id": "r1"})]}, [Read], Outcome.NOT_DONE, ""),
+    "the reading lacks the time of the last change": (
+        {Read: [answered({name: value for name, value in RUN.items() if name != "lastUpdatedDateTime"})]},
+        [*SENT, Settle, UpdateStore], Outcome.DONE, "answer"),
     "somebody else changed it": (
         {Read: [answered({**RUN, "processingStatus": "canceled"})]}, [Read, UpdateStore], Outcome.NOT_DONE, ""),
     "nobody can say who writes": ({Identify: [FULL_DISK]}, [Read, Identify], Outcome.NOT_DONE, ""),
