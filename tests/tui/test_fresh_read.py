@@ -224,3 +224,26 @@ async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_ove
         assert (merged.run_id, merged.body()["failedTasksCount"]) == (run_id, 999)
         assert merged.body()["processingStatus"] == theirs["processingStatus"], "what nobody here touched is theirs"
         assert session.server.state.applied == []
+
+
+async def test_the_request_tab_says_whether_a_change_was_sent(open_session: Opener) -> None:
+    slow = Slow()
+    slow.may_answer.set()
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        await session.go_to("totalUsersCount")
+        await session.type("8")
+        slow.may_answer.clear()
+        await session.press("ctrl+s", "y")
+        session.app.chrome.panel.choose("request")
+        await session.until(lambda: "Not sent yet." in session.text())
+        slow.trouble = graph_error(403, "accessDenied", "No.")
+        slow.may_answer.set()
+        await session.until(lambda: "It was not sent." in session.text())
+        assert not slow.graph.patches
+        slow.trouble = None
+        await session.press("e", "ctrl+s", "y")
+        await session.until(lambda: session.status.text.startswith("#1 done"))
+        session.app.chrome.panel.choose("request")
+        await session.until(lambda: "PATCH http" in session.text())
+        assert "not sent" not in session.text().lower()

@@ -288,12 +288,14 @@ class Panel:
             self._show("request", page, keep_place=True)
 
     def show_save(self, save: Save) -> None:
-        """Show a save, in progress or ended."""
+        """Show the request of a save, and how far it is or how it ended."""
         from runtui.tui.words import pages
 
         self.save_shown, self._subject = save, None
-        page = pages.save_page(save, datetime.now(UTC))
-        self._show("response", page._replace(about=self._about(save.run_id, save.operation.workflow_id)))
+        about = self._about(save.run_id, save.operation.workflow_id)
+        request = pages.sending_page(save, *self._workspace.client.target(save.operation))
+        self._show("request", request._replace(about=about), keep_place=True)
+        self._show("response", pages.save_page(save, datetime.now(UTC))._replace(about=about))
 
     def follow_save(self, save: Save) -> None:
         """Update a save on the Response tab; do nothing if the tab shows something else."""

@@ -81,6 +81,17 @@ def sent_page(exchange: Exchange) -> Page:
     return Page(tuple(facts), exchange.request_body or "")
 
 
+def sending_page(save: Save, method: str, url: str) -> Page:
+    """Return the Request page of a save: its request, and whether that was sent."""
+    page = request_page(save.operation, method, url)
+    if save.sent is not None and (save.sent.failure is None or save.sent.failure.sent != "no"):
+        return page
+    if save.outcome is not Outcome.NOT_DONE and not save.may_be_stopped:
+        return page
+    words = "Not sent yet." if save.outcome is None else "It was not sent."
+    return page._replace(facts=(page.facts[0], Fact(words, "$text-warning"), *page.facts[1:]))
+
+
 def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
     why = [] if fault is None else [Fact(fault.title, "bold $text-error"), *_reasons(fault)]
     return Page((*_answer_facts(exchange), Fact(exchange.url, "$text-muted"), *why), exchange.body_text)
