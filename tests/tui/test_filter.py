@@ -14,6 +14,7 @@ from runtui.domain.columns import Order
 from runtui.domain.times import now_ticks, parse_duration
 from runtui.services import store as store_module
 from runtui.services.store import FIRST_ROWS, RunQuery, Store
+from runtui.tui import keys
 from runtui.tui.features.opening import Opening
 from runtui.tui.resources import run_filter
 from tests import PATIENCE, there
@@ -140,7 +141,7 @@ async def test_a_list_that_keeps_changing_shows_what_a_slow_filter_finds(
         assert statuses(session) == {"failed"}
 
 
-async def test_among_many_runs_no_key_waits_for_an_order_that_is_made(
+async def test_among_many_runs_keys_wait_for_an_order_that_is_made_only_for_a_limited_time(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end, complete = threading.Event(), Store.complete_orders
@@ -156,9 +157,11 @@ async def test_among_many_runs_no_key_waits_for_an_order_that_is_made(
         store.missing_orders.add("users")
         monkeypatch.setattr(store_module, "MANY_RUNS", 1)
         monkeypatch.setattr(Store, "complete_orders", slowly)
+        monkeypatch.setattr(keys, "MAX_CHECKS", keys.CHECKS_AT_ONCE + 100)
         session.runs.list.sort_by(Order("users", True))
         await session.press("j", "j")
         assert (table.cursor, session.runs.shown.sort) == (2, "status"), "the rows stay until the others are there"
+        assert session.app.keys.timed_out, "the first key has waited for the order"
         run_id = table.cursor_id
         may_end.set()
         await session.until(lambda: session.runs.shown.sort == "users")
