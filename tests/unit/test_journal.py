@@ -17,6 +17,7 @@ import pytest
 from runtui import redact
 from runtui.domain.report import KnownBy, Outcome
 from runtui.graph.exchange import Exchange
+from runtui.services.foreground import Foreground
 from runtui.services.records import journal as journal_module
 from runtui.services.records.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError, Settlement
 from runtui.services.records.journal_file import JournalConnection, JournalError, open_journal
@@ -322,6 +323,21 @@ def test_a_full_disk_is_reported_until_there_is_room_and_nothing_is_lost(journal
     assert is_settled == "not settled"
     assert sorted(entry.number for entry in journal.entries()) == [*kept, last], "what was promised, and no more"
     assert the(journal, 1).outcome is None, "an outcome that could not be recorded is not half recorded"
+
+
+def test_a_commit_that_a_defect_breaks_off_records_nothing_and_holds_up_no_other(other: Journal, path: Path) -> None:
+    class Breaking(Foreground):
+        def yield_to_input_in_thread(self) -> None:
+            calls.append(self)
+            if len(calls) == 4:  # between the two inserts
+                raise ZeroDivisionError
+
+    calls: list[Foreground] = []
+    with closing(Journal(path, Breaking())) as journal:
+        with pytest.raises(ZeroDivisionError):
+            journal.open_many([intent(), intent(run_id="r2")])
+        record_intent(other, intent(run_id="r3"))
+        assert [entry.run_id for entry in journal.entries()] == ["r3"]
 
 
 def test_its_own_writes_are_no_reason_to_open_the_file_again(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
