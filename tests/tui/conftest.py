@@ -253,6 +253,12 @@ class Session:
             await asyncio.sleep(LOOK_SECONDS)
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
+    async def meanwhile(self, holds: Callable[[], object]) -> None:
+        """Wait for a state while keys are held back or rows are counted, which `until` would wait for."""
+        async with asyncio.timeout(PATIENCE):
+            while not holds():  # noqa: ASYNC110 - no event stands for what the screen says
+                await asyncio.sleep(LOOK_SECONDS)
+
     async def panel_rested(self) -> None:
         """Wait until the panel shows the run under the cursor; the results of its tasks may not be read yet."""
         names, panel = {"read the run in the panel", "read the failures of a cause"}, self.app.chrome.panel

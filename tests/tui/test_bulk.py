@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections import Counter
@@ -121,8 +120,7 @@ async def test_a_form_of_very_many_runs_says_that_it_reads_them_and_gets_the_key
         await type_keys(session, ["ctrl+a"], "slowly")
         for key in ("e", "c", "a", "n", "enter"):
             session.app.keys.put(events.Key(key, key if len(key) == 1 else None))
-        while "Reading 40 runs…" not in session.text():  # noqa: ASYNC110 - `until` waits for the keys too
-            await asyncio.sleep(0)
+        await session.meanwhile(lambda: "Reading 40 runs…" in session.text())
         assert session.view == "runs"
         may_read.set()
         await session.until(lambda: "Edit 40 runs  1 changed" in session.text() and "Reading" not in session.text())

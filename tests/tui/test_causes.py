@@ -20,7 +20,7 @@ from runtui.tui.features.triage import explaining
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.resources import run_filter
 from tests import PATIENCE, there
-from tests.tui.conftest import LOOK_SECONDS, Opener, Session
+from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
 
@@ -259,8 +259,7 @@ async def test_an_earlier_grouping_that_ends_later_is_not_shown(
         monkeypatch.setattr(results, "causes", group_slowly_at_first)
         monkeypatch.setattr(store, "unread_runs", count_later)
         pressing = asyncio.create_task(session.press("c"))
-        while "reasons of" not in session.text():  # noqa: ASYNC110 - `until` would wait for the key
-            await asyncio.sleep(LOOK_SECONDS)
+        await session.meanwhile(lambda: "reasons of" in session.text())
         may_end.set()
         await pressing
         await session.until(lambda: all(worker.is_finished for worker in causes_of(session).workers))

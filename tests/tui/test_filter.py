@@ -106,8 +106,7 @@ async def test_the_title_tells_no_count_of_earlier_rows_while_a_slow_filter_look
     monkeypatch.setattr(Store, "count_first", slowly)
     async with open_session(size=(100, 24)) as session:
         session.runs.filter_by("no-such-text")
-        while not looks.is_set():  # noqa: ASYNC110 - a pause would wait for the count
-            await asyncio.sleep(0)
+        await session.meanwhile(looks.is_set)
         assert "… of 240  /no-such-text" in session.text()
         may_end.set()
         await session.until(lambda: "0 of 240  /no-such-text" in session.text())
@@ -129,8 +128,7 @@ async def test_a_list_that_keeps_changing_shows_what_a_slow_filter_finds(
     monkeypatch.setattr(Store, "count", slowly)
     async with open_session(size=(100, 24)) as session:
         session.runs.filter_by("status:failed")
-        while not counting.is_set():  # noqa: ASYNC110 - a pause would wait for the count
-            await asyncio.sleep(0)
+        await session.meanwhile(counting.is_set)
         for _ in range(3):
             session.runs.reload()
             await asyncio.sleep(0)
@@ -354,8 +352,7 @@ async def test_keys_typed_ahead_wait_for_the_values_that_a_tab_needs(
         workflow = count(session.workspace.store, "workflow_name")[0][0]
         for key in ["slash", *"wor", "tab", *workflow[:4].lower(), "tab", "enter", "j"]:
             session.app.post_message(events.Key(key, None if len(key) > 1 else key))
-        while not counting.is_set():  # noqa: ASYNC110 - a pause would wait for the keys
-            await asyncio.sleep(0)
+        await session.meanwhile(counting.is_set)
         for _ in range(2_000):
             await asyncio.sleep(0)
         assert len(session.app.keys) == 7, "what follows the first tab waits"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -75,9 +74,7 @@ async def test_an_action_before_the_first_rows_waits_for_them_and_the_next_keys_
     async with open_session(wire=held, ready=False) as session:
         for key in parsed(JOB):
             session.app.post_message(key)
-        async with asyncio.timeout(PATIENCE):
-            while not any("first rows" in worker.group for worker in session.app.workers):  # noqa: ASYNC110
-                await asyncio.sleep(0)  # `until` would wait for the keys
+        await session.meanwhile(lambda: any("first rows" in worker.group for worker in session.app.workers))
         held.release()
         await session.until(lambda: session.view == "review")
         assert {name: edit.text for name, edit in there(session.draft).edits.items()} == {
