@@ -247,3 +247,22 @@ async def test_the_request_tab_says_whether_a_change_was_sent(open_session: Open
         session.app.chrome.panel.choose("request")
         await session.until(lambda: "PATCH http" in session.text())
         assert "not sent" not in session.text().lower()
+
+
+async def test_a_form_keeps_its_request_while_another_change_ends(open_session: Opener) -> None:
+    slow = Slow()
+    slow.may_answer.set()
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        await session.go_to("totalUsersCount")
+        await session.type("8")
+        slow.may_answer.clear()
+        await session.press("ctrl+s", "y", "j", "e")
+        await session.until(lambda: session.view == "edit")
+        session.app.chrome.panel.choose("request")
+        await session.until(lambda: "runs/run-3" in session.text())
+        slow.may_answer.set()
+        await session.until(lambda: session.status.text.startswith("#1 done"))
+        request = session.app.chrome.panel.pages["request"]
+        assert [fact.text for fact in request.facts][1:] == ["Nothing has changed yet."]
+        assert request.facts[0].text.endswith("/run-3")
