@@ -21,6 +21,16 @@ def editor_of(session: Session) -> DraftEditor:
     return session.app.feature[Editing].form.editor
 
 
+async def send_held(session: Session, slow: Slow) -> None:
+    """Send a change of the first run; the read before it waits until `slow.may_answer` is set."""
+    slow.may_answer.set()
+    await open_form(session, slow)
+    await session.go_to("totalUsersCount")
+    await session.type("8")
+    slow.may_answer.clear()
+    await session.press("ctrl+s", "y")
+
+
 def stored_count(session: Session) -> object:
     """Return the failedTasksCount in the list."""
     stored = session.workspace.store.get(NEWEST)
@@ -228,13 +238,8 @@ async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_ove
 
 async def test_the_request_tab_says_whether_a_change_was_sent(open_session: Opener) -> None:
     slow = Slow()
-    slow.may_answer.set()
     async with open_session(wire=slow.wire) as session:
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
-        slow.may_answer.clear()
-        await session.press("ctrl+s", "y")
+        await send_held(session, slow)
         session.app.chrome.panel.choose("request")
         await session.until(lambda: "Not sent yet." in session.text())
         slow.trouble = graph_error(403, "accessDenied", "No.")
@@ -251,13 +256,9 @@ async def test_the_request_tab_says_whether_a_change_was_sent(open_session: Open
 
 async def test_a_form_keeps_its_request_while_another_change_ends(open_session: Opener) -> None:
     slow = Slow()
-    slow.may_answer.set()
     async with open_session(wire=slow.wire) as session:
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
-        slow.may_answer.clear()
-        await session.press("ctrl+s", "y", "j", "e")
+        await send_held(session, slow)
+        await session.press("j", "e")
         await session.until(lambda: session.view == "edit")
         session.app.chrome.panel.choose("request")
         await session.until(lambda: "runs/run-3" in session.text())
