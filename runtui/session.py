@@ -26,7 +26,7 @@ from runtui.keys.actions import remap
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.snapshot import SNAPSHOT, drawn_lines
 from runtui.prelude.terminal import MIN_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
-from runtui.services.store import EVERY_RUN
+from runtui.services.store.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
 

@@ -19,7 +19,7 @@ import textual.app  # noqa: F401 - whole, for the apps of tests: runtui would lo
 from hypothesis import HealthCheck, settings
 
 from runtui.services.records.journal import Journal
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from tests.canary import leaks
 
 # No deadline, because it would depend on the load of the machine. Every run draws the same few values, so that it fails

@@ -44,7 +44,7 @@ from runtui.headless.session import (
     stored_run,
 )
 from runtui.services.records.journal import Entry
-from runtui.services.store import RunQuery, stored_runs
+from runtui.services.store.store import RunQuery, stored_runs
 from runtui.services.workspace import Workspace
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, drafts_to_undo
 from runtui.services.writing.write import Step

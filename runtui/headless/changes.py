@@ -40,7 +40,7 @@ from runtui.headless.console import (
     print_result,
 )
 from runtui.headless.session import narrate_wait, stored_run
-from runtui.services.store import workflow_name_of
+from runtui.services.store.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.follow import followed
 from runtui.services.writing.write import Save

@@ -24,8 +24,8 @@ from runtui.headless.output import OutputFormat, column_lines, print_lines, stan
 from runtui.headless.session import connected, list_all, tell_unread
 from runtui.services.refresh import UnreadWorkflow, UpToDate
 from runtui.services.sharing.formats import RecordFormat, array_lines, record_lines
-from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
-from runtui.services.store_query import RunText, rows_of, texts
+from runtui.services.store.query import RunText, rows_of, texts
+from runtui.services.store.store import EVERY_RUN, RunQuery, Store, StoredRun
 from runtui.services.workspace import Workspace
 
 BATCH: Final = 1_000

@@ -20,13 +20,13 @@ from runtui.graph.retry import Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
 from runtui.services.records.journal_file import broken_journal
-from runtui.services.store_query import EVERY_RUN
+from runtui.services.store.query import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress, UnreadWorkflow
-    from runtui.services.store import StoredRun
+    from runtui.services.store.store import StoredRun
 
 _READS_AT_ONCE: Final = 4
 """Concurrent requests of `read_runs`, each for many runs."""

@@ -137,7 +137,7 @@ async def _login(settings: Settings, no_browser: bool) -> int:
     async with _opened(settings) as after:
         found = await after.load()
     if state.account is not None and may_be_of_another_tenant(sign_in.settings, before, state.account):
-        from runtui.services.store import Store
+        from runtui.services.store.store import Store
 
         store = Store(SessionSpec(settings=settings).store_file)
         store.keep_workflows(())

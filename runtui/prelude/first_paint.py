@@ -28,7 +28,7 @@ from runtui.domain.times import now_ticks
 from runtui.domain.views import ListSettings, view_of
 from runtui.keys.actions import VIEWS, view_keys
 from runtui.services.preferences import StoredPreferences
-from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery, Store, cells_of
+from runtui.services.store.store import EVERY_RUN, MANY_RUNS, RunQuery, Store, cells_of
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 

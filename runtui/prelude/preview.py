@@ -17,7 +17,7 @@ from runtui.prelude.first_paint import FirstPaint, query_of
 from runtui.prelude.snapshot import drawn_lines
 from runtui.prelude.terminal import write
 from runtui.services.preferences import StoredPreferences
-from runtui.services.store import EVERY_RUN, MANY_RUNS, RunRows, Store
+from runtui.services.store.store import EVERY_RUN, MANY_RUNS, RunRows, Store
 
 _HELP: Final = "help"
 _PROBLEMS: Final = "problems"

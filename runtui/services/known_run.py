@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runtui.domain.rows import RunRow
 from runtui.errors import RuntuiError
 from runtui.services.records.journal import Entry
-from runtui.services.store import StoredRun, workflow_of
-from runtui.services.store_results import RunResults
+from runtui.services.store.results import RunResults
+from runtui.services.store.store import StoredRun, workflow_of
 from runtui.services.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -27,8 +27,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
-from runtui.services.store import EVERY_RUN, MANY_RUNS, Store
-from runtui.services.store_file import (
+from runtui.services.store.file import (
     BY_ID,
     HISTORIES,
     KnownListing,
@@ -38,6 +37,7 @@ from runtui.services.store_file import (
     put_listing,
     release_pages,
 )
+from runtui.services.store.store import EVERY_RUN, MANY_RUNS, Store
 from runtui.services.tasks import report_defect, side_by_side
 
 if TYPE_CHECKING:

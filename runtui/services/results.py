@@ -26,8 +26,8 @@ from runtui.graph.network import return_free_memory
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
-from runtui.services.store import RunQuery, Store
-from runtui.services.store_results import UnreadRun
+from runtui.services.store.results import UnreadRun
+from runtui.services.store.store import RunQuery, Store
 from runtui.services.tasks import report_defect, side_by_side
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.root import parse_root
 from runtui.private_files import MAX_LOG_BYTES, logs_kept
 from runtui.services.foreground import Foreground
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.settings import JOURNAL_FILE, Settings
 
 if TYPE_CHECKING:

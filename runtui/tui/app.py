@@ -31,7 +31,7 @@ from runtui.keys.names import is_text, key_text
 from runtui.prelude.terminal import MIN_CELLS
 from runtui.profiles import Profiles
 from runtui.services.foreground import Foreground
-from runtui.services.store import EVERY_RUN
+from runtui.services.store.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import bindings
 from runtui.tui.features.feature import FOLLOW_CHANGES, Announced, Features

@@ -26,7 +26,7 @@ from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.services import foreground
-from runtui.services.store import stored_runs
+from runtui.services.store.store import stored_runs
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp

@@ -22,8 +22,8 @@ from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
 from runtui.graph.client import GraphClient
 from runtui.graph.transport import Transport
 from runtui.services.refresh import Refresh
-from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, Store
-from runtui.services.store_file import KnownListing, put_listing
+from runtui.services.store.file import KnownListing, put_listing
+from runtui.services.store.store import EVERY_RUN, FIRST_ROWS, RunQuery, Store
 from tests.bench.commands import TOKEN, run
 from tests.bench.table import Pairs, Row
 from tests.terminal.sandbox_process import sandbox_process
@@ -40,7 +40,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 from runtui.domain.filters import parse_filter
-from runtui.services.store import RunQuery, Store
+from runtui.services.store.store import RunQuery, Store
 store = Store(Path(sys.argv[1]))
 for text in sys.argv[2:]:
     for sort in ("status", "users"):

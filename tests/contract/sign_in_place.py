@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from tests import PATIENCE, canary, there
 from tests.contract.authority_server import serve_authority
 from tests.contract.loopback import loopback

@@ -19,7 +19,7 @@ from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
 from runtui.services.records.journal import Journal
 from runtui.services.refresh import Refresh
-from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store.store import EVERY_RUN, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save

@@ -23,7 +23,7 @@ from runtui.graph.network import BoundedBody
 from runtui.graph.pages import MAX_EMPTY_PAGES, CollectionPage, GraphError
 from runtui.graph.transport import Transport
 from runtui.services.refresh import Refresh
-from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store.store import EVERY_RUN, Store
 from tests import there
 
 ROOT = "https://graph.example/beta"

@@ -20,7 +20,7 @@ from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
 from runtui.services.results import ResultReader
-from runtui.services.store import EVERY_RUN, RunQuery, Store
+from runtui.services.store.store import EVERY_RUN, RunQuery, Store
 
 
 async def token() -> str:

@@ -16,7 +16,7 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.handoff import hand_over
 from runtui.headless.triage.lists import list_causes
 from runtui.services.records.journal import Journal
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.services.triage.memory import TriageMemory
 from tests.contract.headless_commands import Commands
 from tests.contract.test_headless_causes import WithoutBatch

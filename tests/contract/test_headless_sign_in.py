@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER
-from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store.store import EVERY_RUN, Store
 from runtui.settings import store_path
 from tests import canary
 from tests.contract.msal_apps import DAEMON_ID

@@ -17,7 +17,7 @@ from runtui.cli import main
 from runtui.domain.times import format_ticks, now_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, RunTriage
 from runtui.errors import UsageError
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.services.triage.shift import MAX_LINES, read_shift, shift_lines
 from runtui.settings import store_path
 

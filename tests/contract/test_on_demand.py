@@ -15,7 +15,7 @@ from runtui.graph.client import GraphClient
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
 from runtui.services.records.journal import Entry, Journal
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.saves import SaveQueue

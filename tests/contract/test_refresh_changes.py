@@ -15,7 +15,7 @@ from runtui.auth.tokens import StaticToken
 from runtui.domain.times import format_ticks
 from runtui.graph.paths import runs_path
 from runtui.headless.runs import list_runs
-from runtui.services.store import EVERY_RUN, stored_runs
+from runtui.services.store.store import EVERY_RUN, stored_runs
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from tests.contract.conftest import Clock, Sandbox

@@ -16,7 +16,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
 from runtui.services.records.journal import Journal
 from runtui.services.refresh import Refresh
-from runtui.services.store import RunQuery, Store
+from runtui.services.store.store import RunQuery, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save

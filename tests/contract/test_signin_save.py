@@ -22,7 +22,7 @@ from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.records.journal import Journal
 from runtui.services.refresh import Refresh
-from runtui.services.store import EVERY_RUN, RunQuery, Store
+from runtui.services.store.store import EVERY_RUN, RunQuery, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save

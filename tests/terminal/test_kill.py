@@ -31,7 +31,7 @@ from runtui.sandbox.app import create_app
 from runtui.sandbox.exchange import receive_once
 from runtui.sandbox.writes import AppliedWrite
 from runtui.services.records.journal import Entry
-from runtui.services.store import RunQuery
+from runtui.services.store.store import RunQuery
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path
 from tests import PATIENCE, canary, there

@@ -26,7 +26,7 @@ from runtui.graph.batch import MAX_BATCH
 from runtui.sandbox.app import create_app
 from runtui.sandbox.writes import AppliedWrite
 from runtui.services.records.journal import Entry
-from runtui.services.store import EVERY_RUN
+from runtui.services.store.store import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path
 from tests import PATIENCE, canary

@@ -16,7 +16,7 @@ from runtui.keys.actions import FEATURES as FEATURE_FILES
 from runtui.keys.help import help_rows
 from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
-from runtui.services.store import RunQuery
+from runtui.services.store.store import RunQuery
 from runtui.tui import features
 from runtui.tui.actions import HINTED_WHILE, REASONS, ActionContext, hints, why_not
 from runtui.tui.app import RuntuiApp

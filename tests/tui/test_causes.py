@@ -14,8 +14,8 @@ from runtui.domain.results import Cause, TaskResult
 from runtui.domain.triage.causes import cause_rows
 from runtui.domain.triage.checks import checklist_of
 from runtui.sandbox.app import create_app
-from runtui.services.store import EVERY_RUN, RunQuery
-from runtui.services.store_results import UnreadRuns
+from runtui.services.store.results import UnreadRuns
+from runtui.services.store.store import EVERY_RUN, RunQuery
 from runtui.tui.features.triage import explaining
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.resources import run_filter

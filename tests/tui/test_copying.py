@@ -8,7 +8,7 @@ import pytest
 
 from runtui.domain.text import visible
 from runtui.graph.exchange import Exchange
-from runtui.services.store import EVERY_RUN
+from runtui.services.store.store import EVERY_RUN
 from runtui.tui.features.copying import SelectionPage
 from runtui.tui.features.opening import Opening
 from runtui.tui.features.triage.explaining import Explaining

@@ -12,8 +12,8 @@ from textual.widgets import Input
 
 from runtui.domain.columns import Order
 from runtui.domain.times import now_ticks, parse_duration
-from runtui.services import store as store_module
-from runtui.services.store import FIRST_ROWS, RunQuery, Store
+from runtui.services.store import store as store_module
+from runtui.services.store.store import FIRST_ROWS, RunQuery, Store
 from runtui.tui import keys
 from runtui.tui.features.opening import Opening
 from runtui.tui.resources import run_filter

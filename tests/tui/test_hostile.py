@@ -9,7 +9,7 @@ from runtui.domain.rows import RUN_COLUMNS
 from runtui.domain.text import UNSAFE
 from runtui.domain.views import ListSettings
 from runtui.sandbox.tenant.seed import HOSTILE_TEXTS
-from runtui.services.store import EVERY_RUN
+from runtui.services.store.store import EVERY_RUN
 from runtui.tui.text import plain
 from tests import there
 from tests.tui.conftest import Opener, Session

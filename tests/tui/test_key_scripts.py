@@ -20,7 +20,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.times import now_ticks
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
-from runtui.services.store import EVERY_RUN
+from runtui.services.store.store import EVERY_RUN
 from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from tests import canary, there

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runtui.domain.rows import RUN_COLUMNS, RunRow
-from runtui.services.store import RunQuery
+from runtui.services.store.store import RunQuery
 from runtui.tui.widgets.line_table import ColumnHeader
 from tests import there
 from tests.tui.conftest import Opener, Session

@@ -107,7 +107,7 @@ async def test_changes_by_the_passing_of_time_are_drawn(open_session: Opener, mo
         running = next(count for count in session.app.chrome.problems.counts if count.word == "running")
         assert f"● {running.runs} running" in session.text()
         later = now_ticks() + 3 * 86_400 * TICKS_PER_SECOND
-        monkeypatch.setattr("runtui.services.store.now_ticks", lambda: later)
+        monkeypatch.setattr("runtui.services.store.store.now_ticks", lambda: later)
         monkeypatch.setattr("runtui.tui.features.triage.overviewing.now_ticks", lambda: later)
         session.app.feature[Listing].tick()
         session.app.feature[Overviewing].draw_again()

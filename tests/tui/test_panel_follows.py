@@ -12,8 +12,8 @@ from textual import events
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.sandbox.app import create_app
-from runtui.services import store_results
 from runtui.services.records.journal_file import JournalError
+from runtui.services.store import results as store_results
 from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.side_panel import ANOTHER_RUN

@@ -15,7 +15,7 @@ from runtui.domain.triage.run_users import PersonResult
 from runtui.errors import RuntuiError
 from runtui.sandbox.app import create_app
 from runtui.services.results import ReadingProgress
-from runtui.services.store import EVERY_RUN, Person
+from runtui.services.store.store import EVERY_RUN, Person
 from runtui.services.triage.people import PersonReading
 from runtui.tui.features.triage import tracing
 from runtui.tui.features.triage.tracing import PeopleView, PersonView, Tracing

@@ -14,7 +14,7 @@ from runtui.auth.errors import not_signed_in
 from runtui.auth.flows import DeviceCode
 from runtui.command_line import token_source
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.services.store import EVERY_RUN
+from runtui.services.store.store import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.session import empty_shared_store
 from runtui.settings import Settings, SignInSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from runtui.domain.plots import tenant_counts
-from runtui.services.store import RunQuery
+from runtui.services.store.store import RunQuery
 from runtui.tui.resources import run_filter
 from runtui.tui.widgets.chrome import TenantStrip
 from tests.tui.conftest import Opener, Session

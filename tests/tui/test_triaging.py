@@ -14,7 +14,7 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.services.records.journal import Journal
-from runtui.services.store import RunQuery, Store
+from runtui.services.store.store import RunQuery, Store
 from runtui.services.triage.memory import TriageMemory
 from runtui.tui.features.triage import triaging
 from tests import PATIENCE

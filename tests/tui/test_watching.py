@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from textual.app import App
 
-from runtui.services.store import RunQuery, Store
+from runtui.services.store.store import RunQuery, Store
 from runtui.tui.resources import WATCHED, run_filter
 from tests import there
 from tests.tui.conftest import Opener, Session

@@ -15,7 +15,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Pace
-from runtui.services.store import RunQuery, Store
+from runtui.services.store.store import RunQuery, Store
 
 NEVER = 86_400.0
 """An interval that no test waits for."""

@@ -13,7 +13,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.graph.client import Answer
 from runtui.services.records.journal import Entry, Journal
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step

@@ -23,7 +23,7 @@ from runtui.graph.exchange import Failure, FailureKind
 from runtui.services.foreground import Foreground
 from runtui.services.records.journal import Intent, Journal, RunBusyError
 from runtui.services.records.journal_file import JournalError
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import CONCURRENT_WRITES, Bulk
 from runtui.services.writing.drive import WriteContext

@@ -28,7 +28,7 @@ from runtui.services.records.drafts import Drafts
 from runtui.services.records.journal import Journal
 from runtui.services.records.journal_file import SessionLock
 from runtui.services.records.journal_query import EXPORTS, EntryQuery
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 
 
 @pytest.mark.parametrize(

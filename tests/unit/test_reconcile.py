@@ -17,7 +17,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.retry import Pace
 from runtui.services.records.journal import Entry, Journal, Settlement
-from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
 from runtui.services.writing.reconcile import CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
 from tests import PATIENCE, there

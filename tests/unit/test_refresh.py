@@ -27,7 +27,7 @@ from runtui.services.refresh import (
     UnreadWorkflow,
     rest_seconds,
 )
-from runtui.services.store import EVERY_RUN, RunQuery, RunRows, Store
+from runtui.services.store.store import EVERY_RUN, RunQuery, RunRows, Store
 from tests import PATIENCE
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
 

@@ -13,8 +13,8 @@ import pytest
 
 from runtui.domain.times import parse_ticks
 from runtui.services.refresh import FULL_EVERY, OVERLAP, REFUSED_FOR, Refresh, changes_since
-from runtui.services.store import EVERY_RUN, Store, cells_of
-from runtui.services.store_file import KnownListing, known_listings, missing_orders
+from runtui.services.store.file import KnownListing, known_listings, missing_orders
+from runtui.services.store.store import EVERY_RUN, Store, cells_of
 from tests import there
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, refused, run
 

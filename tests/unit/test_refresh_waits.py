@@ -14,7 +14,7 @@ from runtui.graph.pages import GraphError
 from runtui.graph.retry import MAX_REPEATS
 from runtui.services import refresh as refresh_module
 from runtui.services.refresh import CONCURRENT_WORKFLOWS, Refresh
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from tests import PATIENCE, there
 from tests.unit.fake_lister import EXCHANGE, NEVER, FakeGraph, ids, refused, run
 

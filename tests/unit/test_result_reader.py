@@ -17,7 +17,7 @@ from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Pace
 from runtui.services import results
 from runtui.services.results import CONCURRENT_BATCHES, ResultReader
-from runtui.services.store import EVERY_RUN, RunQuery, Store
+from runtui.services.store.store import EVERY_RUN, RunQuery, Store
 from tests import there
 from tests.unit.fake_lister import graph_error, refused
 from tests.unit.test_store_results import NOW, path, put, run, store, task

@@ -13,8 +13,8 @@ from runtui.domain.times import parse_ticks, second_text
 from runtui.errors import RuntuiError
 from runtui.graph.retry import Wait
 from runtui.services.known_run import KnownRun
-from runtui.services.store import StoredRun
-from runtui.services.store_results import RunResults
+from runtui.services.store.results import RunResults
+from runtui.services.store.store import StoredRun
 from runtui.services.writing.write import Save, Step
 from runtui.tui.widgets.side_panel import Page
 from runtui.tui.words.pages import run_page

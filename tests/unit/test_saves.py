@@ -17,7 +17,7 @@ from runtui.domain.triage.service_actions import cancel
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.headless.changes import changed, message_of
-from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store.store import EVERY_RUN, Store
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
 from runtui.tui.words.pages import save_words

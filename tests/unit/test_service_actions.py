@@ -30,7 +30,7 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer, GraphClient
 from runtui.graph.faults import refused_action
 from runtui.services.records.journal import Entry, Journal
-from runtui.services.store import EVERY_RUN, workflow_of
+from runtui.services.store.store import EVERY_RUN, workflow_of
 from runtui.services.writing import follow
 from runtui.services.writing.bulk import CONCURRENT_WRITES
 from runtui.services.writing.drive import WriteContext

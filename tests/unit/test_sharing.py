@@ -45,8 +45,8 @@ from runtui.services.sharing.handoff import (
     handoff_of_cause,
     run_handoff,
 )
-from runtui.services.store import EVERY_RUN, StoredRun
-from runtui.services.store_results import RunResults
+from runtui.services.store.results import RunResults
+from runtui.services.store.store import EVERY_RUN, StoredRun
 from runtui.tui.words import copies
 from tests.unit.entries import an_entry
 from tests.unit.fake_lister import EXCHANGE

@@ -21,12 +21,12 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER, is_stuck
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
-from runtui.services import store_file
-from runtui.services.store import EVERY_RUN, RunQuery, Store
-from runtui.services.store_counts import failures_by_day, histories, totals
-from runtui.services.store_file import add_order
-from runtui.services.store_query import BrokenOffError, QueryCache, found_ids, position, rows_of, texts, walk
-from runtui.services.store_results import run_row_of
+from runtui.services.store import file as store_file
+from runtui.services.store.counts import failures_by_day, histories, totals
+from runtui.services.store.file import add_order
+from runtui.services.store.query import BrokenOffError, QueryCache, found_ids, position, rows_of, texts, walk
+from runtui.services.store.results import run_row_of
+from runtui.services.store.store import EVERY_RUN, RunQuery, Store
 from tests import PATIENCE, there
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
@@ -451,7 +451,7 @@ def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monk
             made.append(key)
             add_order(db, key)
 
-        monkeypatch.setattr("runtui.services.store.add_order", noting)
+        monkeypatch.setattr("runtui.services.store.store.add_order", noting)
         store.complete_orders()
     assert made.index("the writer") <= 2, "it waits for one order, and another may begin before it is told"
     assert len(made) > len(RUN_COLUMNS)
@@ -466,7 +466,7 @@ def test_the_index_of_ids_is_made_first_and_replaces_the_marks(store: Store, mon
 
     for start in (0, 3_000):
         put(store, *(a_run(number) for number in range(start, start + 3_000)))
-    monkeypatch.setattr("runtui.services.store.add_order", noting)
+    monkeypatch.setattr("runtui.services.store.store.add_order", noting)
     store.complete_orders()
     assert marks[0] > 1_000_000
     assert not any(marks[1:])

@@ -13,7 +13,7 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.rows import STATUS_LOOKS, status_look
 from runtui.domain.times import day_starts, parse_ticks
 from runtui.domain.triage.workflows import WorkflowDay, runs_filter
-from runtui.services.store import RunQuery, Store
+from runtui.services.store.store import RunQuery, Store
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 

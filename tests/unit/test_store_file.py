@@ -15,9 +15,9 @@ import pytest
 
 from runtui.auth.tokens import StaticToken
 from runtui.private_files import MAX_LOG_BYTES
-from runtui.services.store import EVERY_RUN, RunQuery, Store
-from runtui.services.store_file import VERSION, StoreError
-from runtui.services.store_query import RunText, texts
+from runtui.services.store.file import VERSION, StoreError
+from runtui.services.store.query import RunText, texts
+from runtui.services.store.store import EVERY_RUN, RunQuery, Store
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 from tests import canary

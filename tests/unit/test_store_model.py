@@ -32,7 +32,7 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.plots import RUNNING, UNKNOWN_STATUS, tenant_counts
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, SEVERITY, STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
-from runtui.services.store import RunQuery, Store
+from runtui.services.store.store import RunQuery, Store
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND

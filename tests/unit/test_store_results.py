@@ -12,7 +12,7 @@ import pytest
 from runtui.domain.filters import parse_filter
 from runtui.domain.rows import NO_NUMBER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
-from runtui.services.store import EVERY_RUN, RunQuery, Store
+from runtui.services.store.store import EVERY_RUN, RunQuery, Store
 from tests import there
 from tests.unit.test_store import revision
 

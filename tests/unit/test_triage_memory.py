@@ -16,8 +16,8 @@ from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks, parse
 from runtui.domain.triage.memory import NO_TIME, TriageState, snooze_end
 from runtui.domain.triage.standing import comeback, standing
 from runtui.services.records.journal import Journal
-from runtui.services.store import EVERY_RUN, RunQuery, Store
-from runtui.services.store_query import following
+from runtui.services.store.query import following
+from runtui.services.store.store import EVERY_RUN, RunQuery, Store
 from runtui.services.triage.memory import TriageMemory
 from tests import there
 

@@ -21,7 +21,7 @@ from runtui.private_files import explanation
 from runtui.services.records.journal_query import write_private
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.handoff import Handoff, handoff_markdown, handoff_of_cause, handoff_of_run, origin_of
-from runtui.services.store import RunQuery
+from runtui.services.store.store import RunQuery
 from runtui.services.workspace import Workspace
 
 

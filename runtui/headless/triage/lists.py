@@ -26,7 +26,7 @@ from runtui.headless.console import ProgressLine, can_rewrite_line, command, par
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all, tell_unread
 from runtui.services.sharing.formats import record_lines
-from runtui.services.store import EVERY_RUN, Person, RunQuery
+from runtui.services.store.store import EVERY_RUN, Person, RunQuery
 from runtui.services.workspace import Workspace
 
 if TYPE_CHECKING:

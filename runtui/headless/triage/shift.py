@@ -21,7 +21,7 @@ from runtui.headless.console import narrate
 from runtui.headless.journal import journal_in
 from runtui.headless.output import print_lines
 from runtui.private_files import explanation
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.services.triage.memory import TriageMemory
 from runtui.services.triage.shift import LONGEST_LINE, read_shift, shift_lines
 

@@ -31,8 +31,8 @@ from runtui.headless.runs import run_record
 from runtui.headless.session import connected, find_run, read_into_store
 from runtui.services.known_run import KnownRun, known_run
 from runtui.services.records.journal_query import entry_object
-from runtui.services.store import StoredRun
-from runtui.services.store_results import RunResults
+from runtui.services.store.results import RunResults
+from runtui.services.store.store import StoredRun
 from runtui.services.workspace import Workspace
 
 SUBJECTS_IN_TEXT: Final = 20

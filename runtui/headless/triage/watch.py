@@ -33,8 +33,8 @@ from runtui.options import default_of
 from runtui.private_files import explanation, private_database
 from runtui.redact import without_own_secrets
 from runtui.services.refresh import Progress
-from runtui.services.store import EVERY_RUN, RunQuery, StoredRun
-from runtui.services.store_query import found_ids
+from runtui.services.store.query import found_ids
+from runtui.services.store.store import EVERY_RUN, RunQuery, StoredRun
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 

@@ -30,8 +30,8 @@ from runtui.services.records.journal import Entry
 from runtui.services.records.journal_query import entry_object
 from runtui.services.sharing.commands import portal_link
 from runtui.services.sharing.formats import code_block, code_span, prose
-from runtui.services.store import RunQuery, StoredRun
-from runtui.services.store_results import RunResults
+from runtui.services.store.results import RunResults
+from runtui.services.store.store import RunQuery, StoredRun
 from runtui.services.workspace import Workspace
 
 NAMED_CAUSES: Final = 12

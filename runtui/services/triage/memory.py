@@ -19,8 +19,8 @@ from runtui.domain.triage.standing import with_state
 from runtui.graph.root import server_key
 from runtui.redact import redact
 from runtui.services.records.journal import Journal
-from runtui.services.store import RunQuery, Store
-from runtui.services.store_query import following, row_of
+from runtui.services.store.query import following, row_of
+from runtui.services.store.store import RunQuery, Store
 from runtui.services.triage.projection import (
     AMONG_RUNS,
     FINGERPRINT,

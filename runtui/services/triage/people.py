@@ -18,7 +18,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import GraphClient
 from runtui.graph.pages import GraphError
 from runtui.graph.retry import Pace
-from runtui.services.store import Person, Store
+from runtui.services.store.store import Person, Store
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 

@@ -26,7 +26,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, GraphClient, RunUpdate
 from runtui.services.records.journal import Intent, Journal
 from runtui.services.records.journal_file import JournalError
-from runtui.services.store import Store, workflow_names_of, workflow_of
+from runtui.services.store.store import Store, workflow_names_of, workflow_of
 from runtui.services.tasks import uncancelled
 from runtui.services.writing.write import (
     Effect,

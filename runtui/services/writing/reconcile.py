@@ -24,7 +24,7 @@ from runtui.graph.retry import concerns_all
 from runtui.graph.root import run_key
 from runtui.services.records.journal import Entry, Journal, Settlement
 from runtui.services.records.journal_file import broken_journal
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.services.tasks import report_defect, side_by_side
 from runtui.services.writing.drive import store_observed
 from runtui.services.writing.proof import new_run, verdict

@@ -21,7 +21,7 @@ from runtui.graph.client import Answer, GraphClient
 from runtui.graph.root import run_key
 from runtui.services.foreground import Foreground
 from runtui.services.records.journal import Journal
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.services.tasks import report_defect
 from runtui.services.writing.drive import WriteContext, WriteDriver
 from runtui.services.writing.write import Save

@@ -13,7 +13,7 @@ from runtui.domain.rows import status_look
 from runtui.domain.text import visible
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
-from runtui.services.store import Store
+from runtui.services.store.store import Store
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.resources import RUNS
 from runtui.tui.screens.runs import READING_RUNS

@@ -32,7 +32,7 @@ from runtui.domain.triage.run_users import (
 )
 from runtui.errors import RuntuiError
 from runtui.graph.pages import GraphError
-from runtui.services.store import workflow_of
+from runtui.services.store.store import workflow_of
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.panes import Panes
 from runtui.tui.keys import blocks_keys

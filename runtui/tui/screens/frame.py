@@ -35,7 +35,7 @@ from runtui.keys.actions import (
     where_key_works,
     with_key,
 )
-from runtui.services.store import StoredRun
+from runtui.services.store.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import NO_ROW, NO_RUN, ActionContext, bindings, hints, why_not, why_read_only
 from runtui.tui.keys import KeyQueue, blocks_keys

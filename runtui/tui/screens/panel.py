@@ -23,7 +23,7 @@ from textual.worker import Worker
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.prelude.terminal import TAKEOVER
-from runtui.services.store import workflow_name_of
+from runtui.services.store.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.tui.text import plain
 from runtui.tui.widgets.side_panel import NOTHING_NAMED, NOTHING_SENT, TABS, About, Page, SidePanel, Tab

@@ -23,7 +23,7 @@ from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
 from runtui.graph.root import run_key
 from runtui.services.foreground import Foreground
-from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
+from runtui.services.store.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag

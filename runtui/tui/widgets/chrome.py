@@ -26,7 +26,7 @@ from runtui.domain.plots import STRIP_DAYS, TenantCount, strip_text, tenant_coun
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
 from runtui.keys.actions import view_keys
-from runtui.services.store import EVERY_RUN, Store
+from runtui.services.store.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
 from runtui.tui.actions import Hint
 from runtui.tui.text import content, fit, in_lines, middle, plain

@@ -22,7 +22,7 @@ from runtui.domain.triage.run_users import UserRow
 from runtui.domain.triage.workflows import WorkflowDay, WorkflowHistory
 from runtui.keys.actions import key_of
 from runtui.services.results import ReadingProgress
-from runtui.services.store import Person
+from runtui.services.store.store import Person
 from runtui.tui.resources import READING
 from runtui.tui.text import fit, plain
 from runtui.tui.widgets.side_panel import About, Fact, Page

@@ -24,7 +24,7 @@ from runtui.domain.triage.service_actions import (
     resume,
     run_on_demand,
 )
-from runtui.services.store import EVERY_RUN, Person, StoredRun, workflow_of
+from runtui.services.store.store import EVERY_RUN, Person, StoredRun, workflow_of
 from runtui.services.triage.people import find_user
 from runtui.tui.actions import NO_RUN
 from runtui.tui.features.changes.bulk_editing import BulkEditing

@@ -24,7 +24,7 @@ from runtui.errors import UsageError
 from runtui.services.records.journal import Entry
 from runtui.services.records.journal_query import write_export
 from runtui.services.sharing.formats import RecordFormat, record_lines
-from runtui.services.store import stored_runs, workflow_names_of
+from runtui.services.store.store import stored_runs, workflow_names_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.follow import FollowedRun

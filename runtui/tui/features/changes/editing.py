@@ -21,7 +21,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import STATUS, Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
-from runtui.services.store import StoredRun, workflow_name_of
+from runtui.services.store.store import StoredRun, workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save, Step
 from runtui.tui.actions import ActionContext

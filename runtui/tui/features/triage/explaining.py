@@ -25,7 +25,7 @@ from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow, cause_rows
 from runtui.errors import RuntuiError
 from runtui.services.refresh import Progress
 from runtui.services.results import runs_of_cause
-from runtui.services.store import EVERY_RUN, RunQuery
+from runtui.services.store.store import EVERY_RUN, RunQuery
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys

@@ -22,7 +22,7 @@ from runtui.domain.columns import ESSENTIAL, Column
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import PERSON_COLUMNS, PersonResult, newest_first
 from runtui.errors import RuntuiError
-from runtui.services.store import EVERY_RUN, Person
+from runtui.services.store.store import EVERY_RUN, Person
 from runtui.services.triage.people import PersonReading, find_user, read_person
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features

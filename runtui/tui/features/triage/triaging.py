@@ -23,7 +23,7 @@ from runtui.domain.triage.standing import standing
 from runtui.domain.views import UNHANDLED_PROBLEMS
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
-from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
+from runtui.services.store.store import EVERY_RUN, MANY_RUNS, RunQuery
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 

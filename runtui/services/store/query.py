@@ -15,8 +15,8 @@ from itertools import chain, compress, product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.rows import NO_NUMBER, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow, storable
-from runtui.services.store_file import order_terms
-from runtui.services.store_results import IS_RUN
+from runtui.services.store.file import order_terms
+from runtui.services.store.results import IS_RUN
 
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Filter

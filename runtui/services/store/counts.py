@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.rows import NO_NUMBER, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
 from runtui.domain.times import day_starts
-from runtui.services.store_file import ACTIVE
-from runtui.services.store_results import kept_object
+from runtui.services.store.file import ACTIVE
+from runtui.services.store.results import kept_object
 
 if TYPE_CHECKING:
     from runtui.domain.triage.workflows import WorkflowHistory

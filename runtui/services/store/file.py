@@ -33,7 +33,7 @@ from runtui.private_files import (
     size_and_time,
 )
 from runtui.services.foreground import Foreground
-from runtui.services.store_results import END_OF_ID, RESULT_TABLES, delete_results, kept_object, rows_of_runs
+from runtui.services.store.results import END_OF_ID, RESULT_TABLES, delete_results, kept_object, rows_of_runs
 from runtui.services.triage.projection import TRIAGE_TABLE
 
 # The SQL below is built from column names; every value from a server is a parameter.

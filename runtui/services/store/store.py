@@ -28,10 +28,10 @@ from runtui.domain.rows import NO_NUMBER, RunRow, cells_needed, storable, stored
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
-from runtui.services import store_results
 from runtui.services.foreground import Foreground
-from runtui.services.store_counts import Totals, failures_by_day, histories, totals, workflows
-from runtui.services.store_file import (
+from runtui.services.store import results
+from runtui.services.store.counts import Totals, failures_by_day, histories, totals, workflows
+from runtui.services.store.file import (
     BY_ID,
     HISTORIES,
     ChangedRuns,
@@ -48,7 +48,7 @@ from runtui.services.store_file import (
     put_workflow,
     store_error,
 )
-from runtui.services.store_query import (
+from runtui.services.store.query import (
     EVERY_RUN,
     BrokenOffError,
     QueryCache,
@@ -61,7 +61,7 @@ from runtui.services.store_query import (
     walk,
     where_of,
 )
-from runtui.services.store_results import IS_RUN, Person, Received, RunResults, UnreadRuns, kept_object
+from runtui.services.store.results import IS_RUN, Person, Received, RunResults, UnreadRuns, kept_object
 from runtui.services.triage.projection import with_triage
 
 if TYPE_CHECKING:
@@ -295,8 +295,8 @@ class Store:
         the return value of `put_part` if these are the last of several parts.
         """
         with self.writing() as (db, _):
-            if (row := store_results.run_row_of(db, storable(run_id))) is not None:
-                store_results.put_results(db, row, as_of, tasks, users, part=part)
+            if (row := results.run_row_of(db, storable(run_id))) is not None:
+                results.put_results(db, row, as_of, tasks, users, part=part)
         if row is not None:
             self.results_read.announce(storable(run_id))
 
@@ -307,13 +307,13 @@ class Store:
             The `part` for the next call; pass None in the first call.
         """
         with self.writing() as (db, _):
-            row = store_results.run_row_of(db, storable(run_id))
-            return store_results.put_part(db, row, tasks, users, part) if row is not None else 0
+            row = results.run_row_of(db, storable(run_id))
+            return results.put_part(db, row, tasks, users, part) if row is not None else 0
 
     def put_names(self, named: Iterable[tuple[str, str, str]]) -> None:
         """Store the names of users in results: (id, display name, userPrincipalName) each."""
         with self.writing() as (db, _):
-            store_results.put_names(db, ((storable(key), storable(name), storable(upn)) for key, name, upn in named))
+            results.put_names(db, ((storable(key), storable(name), storable(upn)) for key, name, upn in named))
 
     # Reading
 
@@ -406,14 +406,14 @@ class Store:
     # Reading results
 
     def results_of(self, run_id: str, *, with_users: bool = False) -> RunResults | None:
-        """Return what was read of a run, as `store_results.results_of` does. Call it in a thread."""
+        """Return what was read of a run, as `results.results_of` does. Call it in a thread."""
         with self.reading() as db:
-            return store_results.results_of(db, storable(run_id), with_users=with_users)
+            return results.results_of(db, storable(run_id), with_users=with_users)
 
     def tasks_of(self, run_id: str, subject_id: str) -> list[TaskResult]:
         """Return what the tasks of a run did for one subject, as far as it was read."""
         with self.reading() as db:
-            return store_results.tasks_of(db, storable(run_id), subject_id)
+            return results.tasks_of(db, storable(run_id), subject_id)
 
     def as_of(self, run_id: str) -> int:
         """Return the `as_of` for `put_results` if the results of a run are requested now."""
@@ -424,27 +424,27 @@ class Store:
     def unread_runs(self, query: RunQuery, now: int, most: int) -> UnreadRuns:
         """Return the problem runs of a query whose results are missing or outdated, newest first, at most so many."""
         with self.reading() as db:
-            return store_results.unread_runs(db, where_of(query), now, most)
+            return results.unread_runs(db, where_of(query), now, most)
 
     def causes(self, query: RunQuery) -> list[Cause]:
         """Return the known failures in the runs of a query by cause. Call it in a thread."""
         with self.reading() as db:
-            return store_results.causes(db, where_of(query))
+            return results.causes(db, where_of(query))
 
     def failures_of_cause(self, query: RunQuery, key: str, most: int) -> list[TaskResult]:
         """Return the latest failures of a cause in the runs of a query, at most so many. Call it in a thread."""
         with self.reading() as db:
-            return store_results.failures_of_cause(db, where_of(query), key, most)
+            return results.failures_of_cause(db, where_of(query), key, most)
 
     def people(self, text: str, most: int) -> list[Person]:
         """Return the people in results with `text` in name, UPN or id, by name. Call it in a thread."""
         with self.reading() as db:
-            return store_results.people(db, text, most)
+            return results.people(db, text, most)
 
     def results_of_person(self, subject_id: str) -> list[PersonResult]:
         """Return what tasks did for a person over all runs that were read, newest first. Call it in a thread."""
         with self.reading() as db:
-            return store_results.results_of_person(db, subject_id)
+            return results.results_of_person(db, subject_id)
 
     # Connections
 
@@ -523,7 +523,7 @@ def workflow_names_of(store: Store, run_ids: Iterable[str]) -> dict[str, str]:
     """Return the names of the workflows of some runs, by run id; unlisted ones are left out."""
     by_stored_id = {storable(run_id): run_id for run_id in run_ids}
     with store.reading() as db:
-        found = store_results.rows_of_runs(db, "id, workflow_name", by_stored_id)
+        found = results.rows_of_runs(db, "id, workflow_name", by_stored_id)
         return {by_stored_id[run_id]: name for run_id, name in found}
 
 
@@ -584,4 +584,4 @@ class RunRows:
 
 def _revision_for(db: sqlite3.Connection, query: RunQuery) -> tuple[int, int]:
     [(revision,)] = db.execute("SELECT CAST(revision AS INTEGER) FROM state")
-    return revision, store_results.results_revision(db) if query.reads_results else 0
+    return revision, results.results_revision(db) if query.reads_results else 0
