@@ -26,10 +26,7 @@ from runtui.sandbox.requests import Endpoint
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
 
-_DIAGNOSTIC: Final = (
-    '{"ServerInfo":{"DataCenter":"Sandbox","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"LOOPBACK"}}'
-)
-_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_READING: Final = frozenset({"GET", "OPTIONS"})
 
 Pause = Callable[[float], Awaitable[None]]
 """Waits some seconds."""
@@ -102,7 +99,6 @@ def with_graph_headers(request: Request, response: Response) -> Response:
         "Date": http_date(request.app.state.clock()),
         "OData-Version": "4.0",
         "Cache-Control": "no-store, no-cache",
-        "x-ms-ags-diagnostic": _DIAGNOSTIC,
     }
     response.headers.update(headers)
     return response

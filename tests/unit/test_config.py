@@ -244,12 +244,17 @@ def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xff\xfe")
     os.mkfifo(pipe := tmp_path / "pipe")
-    reasons = {tmp_path: "Is a directory", file / "more": "Not a directory", pipe: "It is a pipe, not a file"}
+    no_file = "It is not a regular file"
+    reasons = {tmp_path: "Is a directory", file / "more": "Not a directory", pipe: no_file, Path("/dev/zero"): no_file}
     for path, why in {file: "It is not UTF-8", **reasons}.items():
         with pytest.raises(UsageError) as caught:
             read_config(path)
         assert caught.value.message == f"{path}: {why}."
         assert caught.value.hint == "Correct it or set RUNTUI_CONFIG."
+
+
+def test_dev_null_is_an_empty_file() -> None:
+    assert read_config(Path("/dev/null")).profiles == {}
 
 
 @pytest.mark.parametrize(
