@@ -134,7 +134,7 @@ def test_a_run_that_was_canceled_before_the_action_was_sent_is_somebody_elses_wo
 ) -> None:
     before = {"processingStatus": "inProgress", UPDATED: EARLIER}
     cancel = change(method="POST", url="http://127.0.0.1/beta/cancelProcessing", before=before, after={}, body="{}")
-    found = verdict(cancel, reading(processingStatus="canceled", **{UPDATED: moment(seconds)}), [])
+    found = verdict(cancel, reading(processingStatus="canceled", lastUpdatedDateTime=moment(seconds)), [])
     assert found.is_proof is is_proof
     assert ("before this action was sent" in found.why) is not is_proof
 
