@@ -7,7 +7,6 @@ has some, often long before Textual is imported; keys pressed meanwhile are not 
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.keys.actions import remap
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.snapshot import SNAPSHOT, drawn_lines
-from runtui.prelude.terminal import MIN_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
+from runtui.prelude.terminal import ENDING, MIN_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
 from runtui.services.store.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
@@ -188,10 +187,10 @@ async def _end_sign_in(token: object) -> None:
 
 
 def end_on_signals() -> None:
-    """Cancel the session on SIGHUP or SIGTERM, so that the terminal is given back, until the app has its handlers."""
+    """Cancel the session on a signal in ENDING, so that the terminal is given back, until the app has its handlers."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is not None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             loop.add_signal_handler(number, task.cancel)
 
 
