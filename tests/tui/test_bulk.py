@@ -68,7 +68,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         assert session.view == "review"
         assert "send this change to 38 runs?" in text
         assert "38 failed  →  canceled" in text
-        assert "workflows 38 Onboard" in text
+        assert "workflows  38 Onboard" in text
         assert "Type 38 to send" in text
         await type_keys(session, ["3"], "in one packet")
         assert graph.patches == []
