@@ -220,7 +220,6 @@ class Chrome:
         run_id, draft, listed = view.run_id, view.draft, view.list
         marks = len(listed.table.marks) if listed is not None else 0
         has_list, progress = listed is not None and view.scope != "help", workspace.progress
-        needs_refresh = progress is not None and (progress.paused or progress.why_incomplete is not None)
         known_here = ActionContext(
             is_searching=self.panel.is_searching,
             is_demo=self.sandbox is not None,
@@ -236,7 +235,7 @@ class Chrome:
             marked_runs=marks if view.changes_marked else 0,
             is_covered=bool(listed and listed.filter_text) or (self.panel.is_open and self.app.size.width < WIDE),
             has_list=has_list,
-            needs_refresh=has_list and needs_refresh,
+            needs_refresh=has_list and bool(progress and (progress.paused or progress.why_incomplete)),
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
         )
