@@ -117,7 +117,9 @@ def test_a_posix_shell_takes_a_command_as_its_words(body: dict[str, Any], tag: s
         sent = words[words.index("--data-raw" if words[0] == "curl" else "--body") + 1]
         assert json.loads(sent) == redact_values(body)
         assert not any("Bearer x" in word or word.startswith("Host") for word in words)
-    assert f"If-Match: {visible(redact(tag))}" in shlex.split(curl(request))
+    headers = shlex.split(curl(request))
+    assert f"If-Match: {visible(redact(tag))}" in headers
+    assert headers.count("Content-Type: application/json") == 1
 
 
 def test_the_token_of_a_curl_command_is_a_variable_and_the_shell_fills_it_in() -> None:
@@ -192,7 +194,7 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
         "## Failed: `Welcome`, 2 users",
         "No manager for 1.", "No manager for 2.", "`Ann Number1`, `u1@c.example`, `id-1`",
         "The user has a mail address.",
-        "2 users with a failed task.", "`#12` unknown", "request-id: `req-1`", "client-request-id: `own-1`",
+        "2 users with a failed task.", "`#12` unknown (200)", "request-id: `req-1`", "client-request-id: `own-1`",
         "A draft of a change is kept", "by `lee@contoso.example`", "tenant: `Contoso`", "2026-11-26 06:00:00 UTC",
         "<https://entra.microsoft.com/#view/",
     ):  # fmt: skip
