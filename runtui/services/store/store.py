@@ -509,7 +509,8 @@ class Store:
 
 def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:
     """Return a workflow as received; None if it is not listed."""
-    return next((raw for raw in store.workflows() if raw.get("id") == workflow_id), None)
+    with store.reading() as db:
+        return next((raw for _, raw in workflows(db, storable(workflow_id))), None)
 
 
 def workflow_name_of(store: Store, run_id: str, workflow_id: str) -> str:
