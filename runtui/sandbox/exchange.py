@@ -36,7 +36,6 @@ class GraphResponse(Response):
     """A response with a JSON body, written as Graph writes it."""
 
     media_type = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
-    charset = "utf-8"
 
     def render(self, content: Any) -> bytes:
         """Encode as UTF-8. Only an unpaired surrogate is escaped: it has no UTF-8."""
