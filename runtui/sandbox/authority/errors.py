@@ -104,9 +104,6 @@ AADSTS: Final = {
         "{idle}.",
         "bad_token"),
     900144: OAuthError("invalid_request", "The request body must contain the following parameter: '{parameter}'."),
-    7000216: OAuthError("invalid_client",
-        "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
-        status=401),
     9002313: OAuthError("invalid_grant", "Invalid request. Request is malformed or invalid."),
     9002325: OAuthError("invalid_request", "Proof Key for Code Exchange (S256) is required for this client."),
 }  # fmt: skip

@@ -106,7 +106,7 @@ class Authority:
         if grant == "refresh_token":
             scope, claims = form.get("scope", ""), form.get("claims", "")
             return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
-        raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
+        raise aadsts(70003, grant=grant)
 
     def revoke(self, user: User) -> str:
         """End every grant of a user: refresh tokens are refused, and access tokens are challenged. Return the
