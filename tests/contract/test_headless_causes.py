@@ -143,9 +143,12 @@ def test_nobody_and_more_than_one_person_are_refused(commands: Commands, capsys:
     assert capsys.readouterr().out == ""
 
 
-def test_without_an_answer_about_one_person_the_results_of_runs_are_used(commands: Commands, capsys: Out) -> None:
+def test_without_an_answer_about_one_person_the_results_of_runs_are_used(
+    commands: Commands, tmp_path: Path, capsys: Out
+) -> None:
     user_id = failed_user(commands, capsys)
-    server = commands.server()._replace(wire=Refusing(commands, "/userProcessingResults", 400))
+    nothing_read = commands.server(state_folder=tmp_path / "other")
+    server = nothing_read._replace(wire=Refusing(commands, "/userProcessingResults", 400))
     assert show_person(server, user_id, output="json") == ExitCode.DONE
     assert any(task["status"] == "failed" for task in json.loads(capsys.readouterr().out))
 

@@ -154,7 +154,7 @@ def test_several_profiles_without_a_default_are_not_guessed(tmp_path: Path) -> N
 def test_a_profile_that_does_not_exist_is_named_with_the_nearest(file: Path) -> None:
     with pytest.raises(UsageError) as caught:
         chosen(file, profile="prdo")
-    assert "Did you mean prod?" in caught.value.message
+    assert caught.value.message.endswith(f"{file} has: prod, test lab. Did you mean prod?")
 
 
 @pytest.mark.parametrize(
