@@ -182,7 +182,7 @@ def a_handoff(
     run = {"id": "r-1", "processingStatus": status, "totalUsersCount": 3, "startedDateTime": "2026-11-25T10:00:00.5Z"}
     results = RunResults(tuple(failures), (), is_outdated=False) if failures else None
     choices = {key: facts.pop(key) for key in ("requests", "reduce_people") if key in facts}
-    known = KnownRun("r-1", StoredRun(run, "w-1", name), results=results, **facts)
+    known = KnownRun("r-1", StoredRun("r-1", "w-1", name, run), results=results, **facts)
     return run_handoff(known, origin, **choices)
 
 
@@ -316,7 +316,7 @@ def test_times_of_a_hand_over_do_not_age() -> None:
     assert "- 1 task not ended, the first begun 2026-11-25 10:00:01 UTC." in page
     assert "`Waits for [a callback](http://e.example).`" in page
     details = {"quarantineType": "countBasedThresholdExceeded", "quarantinedDateTime": "2026-11-25T09:00:00Z"}
-    run = StoredRun({"processingStatus": "quarantined"}, "w-1", "Onboard")
+    run = StoredRun("r-1", "w-1", "Onboard", {"processingStatus": "quarantined"})
     page = handoff_markdown(run_handoff(KnownRun("r-1", run, {"id": "w-1", "quarantineDetails": details}), ORIGIN))
     assert "in quarantine since 2026-11-25 09:00:00 UTC: it exceeded the limit on the number of users" in page
     assert " ago" not in page
