@@ -120,6 +120,12 @@ def test_an_odd_line_is_refused_by_its_number_and_nothing_is_imported(triage: Ru
     assert records(triage) == {}
 
 
+def test_of_many_odd_lines_the_first_are_named_and_the_others_counted(triage: Run) -> None:
+    _, _, said = triage("import", "-", typed="{\n" * 12)
+    assert "Line 10: It is not JSON.\nAnd 2 more." in said
+    assert "Line 11" not in said
+
+
 class Endless(io.RawIOBase):
     """An endless line of digits, like /dev/zero; nobody needs a megabyte of them."""
 

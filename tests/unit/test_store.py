@@ -622,6 +622,7 @@ def test_a_query_that_nobody_waits_for_is_interrupted(store: Store) -> None:
     query = RunQuery(parse_filter("r29", NOW))
     with pytest.raises(BrokenOffError):
         store.count(query, lambda: True)
+    assert len(store.ids(query)) == 111, "only that query"
     assert store.count_first(query, 999, -1) == 0
     assert store.count(query) == len(ids(store, query)) == 111
 
