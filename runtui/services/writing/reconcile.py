@@ -240,8 +240,6 @@ class Reconciler:
         return answer
 
     async def _judge(self, entry: Entry, reading: Answer) -> Entry:
-        if entry.outcome is not Outcome.UNKNOWN:
-            return entry
         others = await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id)
         found = verdict(entry, reading, others)
         _logger.info("unknown change #%d, read back: %s", entry.number, "done" if found.is_proof else found.why)
