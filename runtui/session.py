@@ -110,16 +110,11 @@ async def _run_screen(
     try:
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
         await empty_shared_store(workspace, token)
-        size = terminal_size()
-        paint = FirstPaint(settings, *size, sandbox)
+        paint = FirstPaint(settings, *terminal_size(), sandbox)
         write(drawn_lines(paint.lines(workspace.store, workspace.preferences.kept)))
         has_rows = workspace.store.count(EVERY_RUN) > 0
         gc.disable()  # nothing loaded before the first rows is garbage
-        from runtui.prelude.preview import Preview
-
-        preview = Preview(paint, workspace.store, workspace.preferences.kept, moves=has_rows)
-        is_usable = size[0] >= MIN_CELLS[0] and size[1] >= MIN_CELLS[1]
-        with _acting_on_keys(preview, reads=is_usable and not typed_ahead):
+        with _previewing(workspace, paint, moves=has_rows, reads=not typed_ahead) as preview:
             if has_rows or preview.is_served:  # a key waits for the app, or may soon: the server is asked after it
                 await _load_screen()
                 workspace.connect(await spec.root() if spec.root else settings.root)
@@ -206,8 +201,11 @@ async def _load_screen(module: str = "runtui.tui.app") -> None:
 
 
 @contextmanager
-def _acting_on_keys(preview: Preview, *, reads: bool) -> Iterator[None]:
-    """Act on keys with a preview inside the block. With `reads` False it reads none: they wait for the app."""
+def _previewing(workspace: Workspace, paint: FirstPaint, *, moves: bool, reads: bool) -> Iterator[Preview]:
+    """Act on keys with a preview inside the block. With `reads` False it reads none: earlier keys wait for the app."""
+    from runtui.prelude.preview import Preview
+
+    preview = Preview(paint, workspace.store, workspace.preferences.kept, moves=moves)
     loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def read() -> None:
@@ -216,11 +214,12 @@ def _acting_on_keys(preview: Preview, *, reads: bool) -> Iterator[None]:
         if not data or preview.is_over:
             loop.remove_reader(keyboard)
 
-    if reads:
+    columns, lines = terminal_size()
+    if reads and columns >= MIN_CELLS[0] and lines >= MIN_CELLS[1]:
         loop.add_reader(keyboard, read)
         preview.feed(read_keys())
     try:
-        yield
+        yield preview
     finally:
         loop.remove_reader(keyboard)
         TAKEOVER.typed = preview.typed

@@ -26,7 +26,7 @@ NOW = parse_ticks("2026-11-20T12:00:00Z")
 
 
 def page(*, tasks: Sequence[TaskResult] | None = None, is_outdated: bool = False, **known: Any) -> Page:
-    stored = StoredRun(a_run(1), "w1", "Onboard [b]new[/b] hire")
+    stored = StoredRun("run-1", "w1", "Onboard [b]new[/b] hire", a_run(1))
     results = RunResults(tuple(tasks), (), is_outdated) if tasks is not None else None
     return run_page(KnownRun(run_id="run-1", stored=stored, results=results, **known), NOW)
 
