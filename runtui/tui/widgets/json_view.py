@@ -162,6 +162,10 @@ class JsonView(ScrollView, can_focus=True):
     def top_line(self) -> int:
         return self.scroll_offset.y
 
+    @property
+    def unlaid_text(self) -> object:
+        return self._document.text
+
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
         above = len(self._header)
         in_header = [match.line for match, _, _ in self._in_header(text)]
