@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from textual import events
 
-from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
-from runtui.services.workspace import Workspace
+from runtui.domain.rows import StoredRun
+from runtui.services.store.store import Store, stored_runs
 from runtui.services.writing.write import Step
 from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_editing, bulk_sending
@@ -68,7 +68,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         assert session.view == "review"
         assert "send this change to 38 runs?" in text
         assert "38 failed  →  canceled" in text
-        assert "workflows 38 Onboard" in text
+        assert "workflows  38 Onboard" in text
         assert "Type 38 to send" in text
         await type_keys(session, ["3"], "in one packet")
         assert graph.patches == []
@@ -110,11 +110,11 @@ async def test_a_form_of_very_many_runs_says_that_it_reads_them_and_gets_the_key
 ) -> None:
     may_read = threading.Event()
 
-    def slow(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
+    def slow(store: Store, run_ids: Iterable[str]) -> list[StoredRun]:
         assert may_read.wait(PATIENCE)
-        return bulk_sending.marked_runs(workspace, run_ids)
+        return stored_runs(store, run_ids)
 
-    monkeypatch.setattr(bulk_editing, "marked_runs", slow)
+    monkeypatch.setattr(bulk_editing, "stored_runs", slow)
     monkeypatch.setattr(bulk_editing, "_MANY", MANY)
     async with open_session(graph=forty()) as session:
         await type_keys(session, ["ctrl+a"], "slowly")
@@ -178,14 +178,13 @@ async def test_a_bulk_change_that_ends_at_once_is_reported(
     graph = Graph()
     async with open_session(graph=graph) as session:
         everything_ended = threading.Event()
-        read = bulk_sending.marked_runs
 
-        def read_late(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
+        def read_late(store: Store, run_ids: Iterable[str]) -> list[StoredRun]:
             assert everything_ended.wait(PATIENCE)
-            return read(workspace, run_ids)
+            return stored_runs(store, run_ids)
 
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
-        monkeypatch.setattr(bulk_sending, "marked_runs", read_late)
+        monkeypatch.setattr(bulk_sending, "stored_runs", read_late)
         session.app.post_message(events.Key("y", "y"))
         await session.until(lambda: len(graph.patches) == 5 and not session.workspace.saves.active())
         everything_ended.set()
