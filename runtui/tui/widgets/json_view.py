@@ -107,6 +107,7 @@ class JsonView(ScrollView, can_focus=True):
         self._match: Match | None = None
 
     def on_mount(self) -> None:
+        self.vertical_scrollbar.display = True  # set by the first layout, it would ask for a second one
         self._measure()
 
     def on_resize(self) -> None:
