@@ -15,8 +15,10 @@ from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
+from runtui.services.store.query import BrokenOffError
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Step
+from runtui.tui import keys
 from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_editing, bulk_sending
 from runtui.tui.features.changes.bulk_sending import ResultsView
@@ -110,9 +112,9 @@ async def test_a_form_of_very_many_runs_says_that_it_reads_them_and_gets_the_key
 ) -> None:
     may_read = threading.Event()
 
-    def slow(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
+    def slow(workspace: Workspace, run_ids: Collection[str], is_over: Callable[[], bool]) -> list[MarkedRun]:
         assert may_read.wait(PATIENCE)
-        return bulk_sending.marked_runs(workspace, run_ids)
+        return bulk_sending.marked_runs(workspace, run_ids, is_over)
 
     monkeypatch.setattr(bulk_editing, "marked_runs", slow)
     monkeypatch.setattr(bulk_editing, "_MANY", MANY)
@@ -120,10 +122,36 @@ async def test_a_form_of_very_many_runs_says_that_it_reads_them_and_gets_the_key
         await type_keys(session, ["ctrl+a"], "slowly")
         for key in ("e", "c", "a", "n", "enter"):
             session.app.keys.put(events.Key(key, key if len(key) == 1 else None))
-        await session.meanwhile(lambda: "Reading 40 runs…" in session.text())
+        await session.meanwhile(lambda: "Reading 40 runs… F10 quits." in session.text())
         assert session.view == "runs"
         may_read.set()
         await session.until(lambda: "Edit 40 runs  1 changed" in session.text() and "Reading" not in session.text())
+
+
+async def test_a_key_that_quits_ends_the_reading_of_very_many_runs(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read, has_ended = threading.Event(), threading.Event()
+
+    def slow(workspace: Workspace, run_ids: Collection[str], is_over: Callable[[], bool]) -> list[MarkedRun]:
+        assert may_read.wait(PATIENCE)
+        with pytest.raises(BrokenOffError):
+            bulk_sending.marked_runs(workspace, run_ids, is_over)
+        has_ended.set()
+        return []
+
+    monkeypatch.setattr(bulk_editing, "marked_runs", slow)
+    async with open_session(graph=forty()) as session:
+        await type_keys(session, ["ctrl+a"], "slowly")
+        monkeypatch.setattr(keys, "MAX_CHECKS", keys.CHECKS_AT_ONCE)
+        for key in ("e", "c", "ctrl+q"):
+            session.app.keys.put(events.Key(key, key if len(key) == 1 else None))
+        await session.meanwhile(lambda: session.app.return_code == 0)
+        reading = [worker for worker in session.app.workers if not worker.is_finished]
+        session.app.workers.cancel_all()  # as Textual does when the app exits
+        await session.meanwhile(lambda: all(worker.is_finished for worker in reading))
+        may_read.set()
+        assert has_ended.wait(PATIENCE)
 
 
 async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_touched(open_session: Opener) -> None:

@@ -536,9 +536,21 @@ def cells_of(store: Store) -> Needs:
     return cells_needed(statuses, names, *(count if isinstance(count, int) else 0 for count in most))
 
 
-def stored_runs(store: Store, run_ids: Iterable[str]) -> dict[str, StoredRun]:
-    """Return some runs by id, in the order of their ids, without missing ones. Call it in a thread."""
-    return {run_id: run for run_id in sorted(run_ids) if (run := store.get(run_id)) is not None}
+def stored_runs(
+    store: Store, run_ids: Iterable[str], is_over: Callable[[], bool] = lambda: False
+) -> dict[str, StoredRun]:
+    """Return some runs by id, in the order of their ids, without missing ones. Call it in a thread.
+
+    Raises:
+        BrokenOffError: the caller no longer wants them.
+    """
+    found: dict[str, StoredRun] = {}
+    for run_id in sorted(run_ids):
+        if is_over():
+            raise BrokenOffError
+        if (run := store.get(run_id)) is not None:
+            found[run_id] = run
+    return found
 
 
 class RunRows:

@@ -139,9 +139,15 @@ class ResultsView(ActionView[None]):
 RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
 
 
-def marked_runs(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
-    """Return the marked runs as they are in the list. It reads files."""
-    found = stored_runs(workspace.store, run_ids)
+def marked_runs(
+    workspace: Workspace, run_ids: Collection[str], is_over: Callable[[], bool] = lambda: False
+) -> list[MarkedRun]:
+    """Return the marked runs as they are in the list. It reads files, for about a minute with a million runs.
+
+    Raises:
+        BrokenOffError: the caller no longer wants them.
+    """
+    found = stored_runs(workspace.store, run_ids, is_over)
     return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
 
 
