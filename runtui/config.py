@@ -105,8 +105,7 @@ def read_config(path: Path) -> Config:
         UsageError: It cannot be read, or is not TOML.
     """
     try:
-        if path.is_fifo():  # a command reads the file twice, and a pipe may never end
-            raise OSError(errno.ESPIPE, "It is a pipe, not a file")
+        check_regular(path)
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         return no_config(path)
@@ -129,6 +128,16 @@ def read_config(path: Path) -> Config:
     keys = _keys(data["keys"]) if "keys" in data else NO_KEYS
     problems = tuple(_problems(data, lines, keys))
     return Config(path, default if isinstance(default, str) else "", profiles, lines, problems, exists=True, keys=keys)
+
+
+def check_regular(path: Path) -> None:
+    """Refuse a pipe or a device in place of a file that is read more than once: it may never end.
+
+    Raises:
+        OSError: It is one, or the path cannot be looked up. A missing file, a folder and /dev/null are no such case.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir() or str(path) == os.devnull):
+        raise OSError(errno.ESPIPE, "It is not a regular file")
 
 
 def _keys(table: object) -> Keys:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from runtui.auth.clouds import CLOUD_BY_NAME, Cloud, check_pair, cloud_of_authority, cloud_of_root, parse_authority
-from runtui.config import Choices, Config, choose
+from runtui.config import Choices, Config, check_regular, choose
 from runtui.errors import UsageError
 from runtui.graph.root import parse_root, root_is_loopback
 from runtui.options import OPTION_BY_NAME, OPTIONS, OptionGroup, SignInMethod, read_proxy
@@ -164,6 +164,7 @@ def _check_ca_file(choices: Choices) -> None:
     import ssl
 
     try:
+        check_regular(path)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
         _refuse(choices, "ca-file", f"{path} contains no PEM certificates.")

@@ -111,9 +111,16 @@ async def _run_screen(
     try:
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
         await empty_shared_store(workspace, token)
-        has_rows = _paint(workspace, sandbox)
+        size = terminal_size()
+        paint = FirstPaint(settings, *size, sandbox)
+        write(drawn_lines(paint.lines(workspace.store, workspace.preferences.kept)))
+        has_rows = workspace.store.count(EVERY_RUN) > 0
         gc.disable()  # nothing loaded before the first rows is garbage
-        with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
+        from runtui.prelude.preview import Preview
+
+        preview = Preview(paint, workspace.store, workspace.preferences.kept, moves=has_rows)
+        is_usable = size[0] >= MIN_CELLS[0] and size[1] >= MIN_CELLS[1]
+        with _acting_on_keys(preview, reads=is_usable and not typed_ahead):
             if has_rows or preview.is_served:  # a key waits for the app, or may soon: the server is asked after it
                 await _load_screen()
                 workspace.connect(await spec.root() if spec.root else settings.root)
@@ -127,7 +134,8 @@ async def _run_screen(
             sandbox=sandbox,
             profiles=profiles,
             typed_ahead=typed_ahead or (),
-            stages=screen.Stages(partial(_begin, workspace), exempt_from_collection),
+            begin=partial(_begin, workspace),
+            prepared=exempt_from_collection,
         )
         TAKEOVER.hand_over()
         code = await screen.run(app)
@@ -160,13 +168,6 @@ async def empty_shared_store(workspace: Workspace, token: object) -> None:
 
     if isinstance(token, SignIn) and (await token.load()).account is None:
         await asyncio.to_thread(workspace.store.keep_workflows, ())
-
-
-def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
-    """Draw the first rows, or the notice that they are being read; return whether there were any."""
-    paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
-    write(drawn_lines(paint.lines(workspace.store, workspace.preferences.kept)))
-    return workspace.store.count(EVERY_RUN) > 0
 
 
 def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
@@ -206,13 +207,8 @@ async def _load_screen(module: str = "runtui.tui.app") -> None:
 
 
 @contextmanager
-def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: bool, reads: bool) -> Iterator[Preview]:
-    """Act on keys with a preview inside the block. With `reads` False it reads none: earlier keys wait for the app."""
-    from runtui.prelude.preview import Preview
-
-    columns, lines = terminal_size()
-    paint = FirstPaint(workspace.settings, columns, lines, sandbox)
-    preview = Preview(paint, workspace.store, workspace.preferences.kept, moves=moves)
+def _acting_on_keys(preview: Preview, *, reads: bool) -> Iterator[None]:
+    """Act on keys with a preview inside the block. With `reads` False it reads none: they wait for the app."""
     loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def read() -> None:
@@ -221,11 +217,11 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
         if not data or preview.is_over:
             loop.remove_reader(keyboard)
 
-    if reads and columns >= MIN_CELLS[0] and lines >= MIN_CELLS[1]:
+    if reads:
         loop.add_reader(keyboard, read)
         preview.feed(read_keys())
     try:
-        yield preview
+        yield
     finally:
         loop.remove_reader(keyboard)
         TAKEOVER.typed = preview.typed

@@ -98,7 +98,10 @@ _WRITING: Final = (*_SERVER, *_options("writing"), *_LOG)
 _EVERY: Final = OPTIONS
 
 _JSON: Final = _output("table", "json")
-_RECORDS: Final = _output("table", "json", "jsonl", "csv")
+_RECORDS: Final = (
+    Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
+    *_output("table", "json", "jsonl", "csv"),
+)
 _WORKFLOW_ID: Final = Argument("--workflow", dest="workflow_id", metavar="ID", type=_not_empty,
                                help="the id of the workflow (default: look it up)")  # fmt: skip
 _RUN: Final = (Argument("run_id", metavar="RUN", type=_not_empty, help="the id of the run"), _WORKFLOW_ID)
@@ -152,7 +155,6 @@ COMMANDS: Final = (
             Argument("--columns", default="", metavar="A,B", help="the columns to print, such as status,workflow,id"),
             Argument("--sort", default="", metavar="COLUMN", help="a column, such as users or users:asc"
                      " (default: the most urgent first, then the newest; jsonl without --limit: as read)"),
-            Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
             Argument("--full", action="store_true", help="read all runs again, even unchanged ones"),
             *_RECORDS,
         ),

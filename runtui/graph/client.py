@@ -35,6 +35,7 @@ from runtui.graph.pages import (
     CollectionPage,
     GraphError,
     PageReader,
+    UsedT,
     all_items,
     object_of,
     prefer,
@@ -125,10 +126,17 @@ class GraphClient:
         return self._reader.pages(WORKFLOWS_PATH, "list workflows", pace)
 
     def runs(
-        self, workflow_id: str, *, changed_since: int | None = None, begun: int | None = None, pace: Pace | None = None
+        self, workflow_id: str, *, begun: int | None = None, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
-        """Yield the runs of one workflow (see `runs_path`), page by page; raise GraphError if the listing fails."""
-        return self._reader.pages(runs_path(workflow_id, changed_since, begun), "list runs", pace)
+        """Yield the runs of one workflow, or those scheduled since `begun`; raise GraphError if the listing fails."""
+        return self._reader.pages(runs_path(workflow_id, begun=begun), "list runs", pace)
+
+    def each_page_of_runs(
+        self, workflow_id: str, use: Callable[[CollectionPage], UsedT], *, changed_since: int | None, pace: Pace
+    ) -> AsyncIterator[UsedT]:
+        """Yield what `use` returns for each page of the runs of one workflow, or of those changed since a time; see
+        `PageReader.each` and `runs_path`."""
+        return self._reader.each(runs_path(workflow_id, changed_since), "list runs", pace, use)
 
     async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
         """Return a user of the directory, by id or userPrincipalName: names, and whether the account is synchronized.

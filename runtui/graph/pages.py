@@ -1,15 +1,17 @@
 """Reading a collection of Graph: a GET, repeated while that makes sense, and the pages that follow it.
 
 Invariant: an answer reaches the caller only if it is a JSON object with a list of entities that have ids. Next links
-are followed verbatim, only below the same root, and never twice.
+are followed verbatim, only below the same root, and never twice. Of all pages that are used where they are parsed
+(`PageReader.each`), one is in memory at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError
@@ -20,6 +22,8 @@ from runtui.graph.network import LARGE_BODY, return_large_blocks
 from runtui.graph.retry import Pace, Retry, retry_of
 from runtui.graph.root import resolve_link
 from runtui.graph.transport import Transport
+
+UsedT = TypeVar("UsedT")
 
 PAGE_SIZE = 999
 """The number of items to request per page; Graph documents no size for these collections and may send fewer."""
@@ -104,6 +108,8 @@ class PageReader:
         """True until the root refuses a `$batch`."""
         self._page_size = page_size
         self._on_unusable = on_unusable
+        self._turn = threading.Lock()
+        """Held while a page is parsed and used in a thread."""
 
     async def get(
         self,
@@ -150,34 +156,54 @@ class PageReader:
         """Return the headers of each page: a next link does not include them."""
         return prefer(ALL_ENUM_MEMBERS, f"odata.maxpagesize={min(self._page_size, most)}")
 
-    async def pages(
+    def pages(
         self, path: str, purpose: str, pace: Pace | None, *, first: Exchange | None = None
     ) -> AsyncIterator[CollectionPage]:
-        """Follow next links verbatim, only below the same root and never twice, until there is none. A relative link
-        starts at its page. `first` is the answer to the first request, if it is known."""
+        """Yield the pages of a collection, as `each` reads them."""
+        return self.each(path, purpose, pace, _whole, first=first)
+
+    async def each(
+        self,
+        path: str,
+        purpose: str,
+        pace: Pace | None,
+        use: Callable[[CollectionPage], UsedT],
+        *,
+        first: Exchange | None = None,
+    ) -> AsyncIterator[UsedT]:
+        """Yield what `use` returns for each page of a collection; it is called in the thread that parses the page.
+
+        Next links are followed verbatim, only below the same root and never twice, until there is none. A relative link
+        starts at its page. `first` is the answer to the first request, if it is known.
+        """
         link: str | None = self.transport.url(path)
         seen: set[str] = set()
-        brought: set[int] = set()
+        brought: set[int | None] = set()
         empty = 0
         while link is not None:
             seen.add(link)
             exchange = first or await self.get(link, purpose, self.headers(), pace)
             first = None
-            is_small = len(exchange.response_body) <= SMALL_BODY
+            is_small = use is _whole and len(exchange.response_body) <= SMALL_BODY
             try:
-                body, items, ids = _page(exchange) if is_small else await asyncio.to_thread(_page, exchange)
+                read = _read(exchange, use) if is_small else await asyncio.to_thread(self._read_alone, exchange, use)
             except GraphError:
                 self._on_unusable(exchange)
                 raise
-            empty = 0 if items and ids not in brought else empty + 1
-            brought.add(ids)
-            yield CollectionPage(items, exchange)
-            found = exchange.as_received(body).get("@odata.nextLink")
+            empty = 0 if read.ids is not None and read.ids not in brought else empty + 1
+            brought.add(read.ids)
+            found = read.next_link
+            yield read.used
             link = resolve_link(link, found) if found and isinstance(found, str) else None
             if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
                 self._on_unusable(exchange)
                 raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
-            del body, items, exchange  # free megabytes before the next page is read
+            del read, exchange  # free megabytes before the next page is read
+
+    def _read_alone(self, exchange: Exchange, use: Callable[[CollectionPage], UsedT]) -> _Read[UsedT]:
+        """Parse and use a page when no other is in memory: a parsed page takes five times the bytes of its answer."""
+        with self._turn:
+            return _read(exchange, use)
 
 
 def object_of(exchange: Exchange) -> dict[str, Any]:
@@ -187,8 +213,20 @@ def object_of(exchange: Exchange) -> dict[str, Any]:
     return body
 
 
-def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...], int]:
-    """Return the body of an answer, its items, and a value that stands for their ids."""
+class _Read(NamedTuple, Generic[UsedT]):
+    """What was made of a page, and how the listing goes on."""
+
+    used: UsedT
+    ids: int | None
+    """A value that stands for the ids of its items; None if it has none."""
+    next_link: object
+
+
+def _whole(page: CollectionPage) -> CollectionPage:
+    return page
+
+
+def _read(exchange: Exchange, use: Callable[[CollectionPage], UsedT]) -> _Read[UsedT]:
     if len(exchange.response_body) > LARGE_BODY:
         return_large_blocks()
     body = object_of(exchange)
@@ -198,4 +236,5 @@ def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...
     ids = tuple(item.get("id") if isinstance(item, dict) else None for item in items)
     if not all(ids) or not {str}.issuperset(map(type, ids)):
         raise GraphError(mismatch(exchange, 'An item of the list has no "id".', writing=False), exchange)
-    return body, tuple(items), hash(ids)
+    next_link = exchange.as_received(body).get("@odata.nextLink")
+    return _Read(use(CollectionPage(tuple(items), exchange)), hash(ids) if ids else None, next_link)

@@ -100,7 +100,6 @@ async def _respond(request: Request) -> Response:
     Raises:
         ConnectionError: the scenario breaks the connection.
     """
-    request.scope["path"] = _TABLE.canonical(request.scope["path"])
     give_ids(request)
     action = request.app.state.scenario.action(request.method, request.scope["path"])
     response = await (_ask_graph(request) if action is None else action(Exchange(request, _ask_graph)))

@@ -26,10 +26,7 @@ from runtui.sandbox.requests import Endpoint
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
 
-_DIAGNOSTIC: Final = (
-    '{"ServerInfo":{"DataCenter":"Sandbox","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"LOOPBACK"}}'
-)
-_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_READING: Final = frozenset({"GET", "OPTIONS"})
 
 Pause = Callable[[float], Awaitable[None]]
 """Waits some seconds."""
@@ -39,7 +36,6 @@ class GraphResponse(Response):
     """A response with a JSON body, written as Graph writes it."""
 
     media_type = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
-    charset = "utf-8"
 
     def render(self, content: Any) -> bytes:
         """Encode as UTF-8. Only an unpaired surrogate is escaped: it has no UTF-8."""
@@ -103,7 +99,6 @@ def with_graph_headers(request: Request, response: Response) -> Response:
         "Date": http_date(request.app.state.clock()),
         "OData-Version": "4.0",
         "Cache-Control": "no-store, no-cache",
-        "x-ms-ags-diagnostic": _DIAGNOSTIC,
     }
     response.headers.update(headers)
     return response

@@ -65,16 +65,15 @@ def collection_of(request: Request) -> tuple[Collection, str]:
 
 async def read_page(request: Request) -> Response:
     (entity, owner, metadata), _ = collection_of(request)
-    preferences = preferences_of(request)
     options = options_of(request)
-    query = parse_query(options, entity, COLLECTION_OPTIONS, preferences.page_size)
+    query = parse_query(options, entity, COLLECTION_OPTIONS, preferences_of(request).page_size)
     rows, next_key = database_of(request).page(entity, owner, query)
     render = _renderer(request, entity, query)
     body: dict[str, Any] = {"@odata.context": context_of(request, metadata)}
     if next_key is not None:
         body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(next_key)})
     body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in rows]
-    return GraphResponse(body, headers=preferences.headers)
+    return GraphResponse(body)
 
 
 async def read_entity(request: Request) -> Response:
@@ -99,13 +98,12 @@ def entity_response(
 ) -> Response:
     """Return the response with one entity of a collection, after the `annotations`; 404 if there is none."""
     entity = collection.entity
-    preferences = preferences_of(request)._replace(page_size=None)
     query = parse_query(options_of(request), entity, ENTITY_OPTIONS)
     row = row_of(request, collection, key)
     render = _renderer(request, entity, query)
     context = context_of(request, collection.metadata) + "/$entity"
     own = annotations_of(request, entity, row)
-    headers = {**preferences.headers, **({"ETag": own["@odata.etag"]} if own else {})}
+    headers = {"ETag": own["@odata.etag"]} if own else None
     return GraphResponse({"@odata.context": context, **(annotations or {}), **own, **render(row)}, headers=headers)
 
 

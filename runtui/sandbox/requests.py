@@ -1,9 +1,8 @@
 """The parts of a request (path, query options, preferences, body), and the URLs in the response to it.
 
-Invariant: names of path segments may be in upper or lower case. An option that is given twice, or a body that cannot be
-read, raises GraphError. In a path a key is a segment of its own or is written as `name('key')`, and a slash at the end
-has no meaning. Keys and unknown segments stay as they are, so that an error repeats them. Rules: Microsoft Graph, "Use
-query parameters", and OData 4.01, "URL conventions".
+Invariant: an option that is given twice, or a body that cannot be read, raises GraphError. Of the spellings of a path
+there is the one that runtui sends: each key is a segment of its own, and names are as in the reference. Rules:
+Microsoft Graph, "Use query parameters", and OData 4.01, "URL conventions".
 """
 
 from __future__ import annotations
@@ -29,13 +28,6 @@ class Preferences(NamedTuple):
 
     page_size: int | None
     newer_members: bool
-
-    @property
-    def headers(self) -> dict[str, str]:
-        applied = [] if self.page_size is None else [f"odata.maxpagesize={self.page_size}"]
-        if self.newer_members:
-            applied.append("include-unknown-enum-members")
-        return {"Preference-Applied": ", ".join(applied)} if applied else {}
 
 
 def database_of(request: Request) -> Database:
@@ -103,10 +95,6 @@ def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a JSON value.")
 
 
-_KEYED: Final = re.compile(r"([\w$.]+)\('((?:[^']|'')*)'\)", re.ASCII)
-"""A collection and the key of one of its entities."""
-
-
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -119,29 +107,15 @@ class Route(NamedTuple):
 
 
 class RouteTable:
-    """Finds the endpoint for the path of a request, which the path has in the form of `canonical`."""
+    """Finds the endpoint for the path of a request."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._endpoints: dict[tuple[str, ...], dict[str, Endpoint]] = {}
         for route in routes:
             methods = self._endpoints.setdefault(tuple(route.path.strip("/").split("/")), {})
-            methods |= dict.fromkeys(("GET", "HEAD") if route.method == "GET" else (route.method,), route.endpoint)
+            methods[route.method] = route.endpoint
         self._beginnings = {template[:depth] for template in self._endpoints for depth in range(1, len(template) + 1)}
-        names = {segment for template in self._endpoints for segment in template} - {"{key}"}
-        self._names = {name.casefold(): name for name in names}
-
-    def canonical(self, path: str) -> str:
-        """Return a path with each key in a segment of its own, and names as the templates write them. A name is never a
-        key: no entity has one as its key.
-        """
-        segments: list[str] = []
-        for segment in filter(None, path.split("/")):
-            keyed = _KEYED.fullmatch(segment)
-            name = keyed[1] if keyed else segment
-            segments.append(self._names.get(name.casefold(), name))
-            if keyed is not None:
-                segments.append(keyed[2].replace("''", "'"))
-        return "/" + "/".join(segments)
+        self._names = {segment for template in self._endpoints for segment in template}
 
     def endpoint(self, request: Request) -> Endpoint:
         """Return the endpoint for a request, whose `root_path` becomes the version.
@@ -151,7 +125,8 @@ class RouteTable:
                 path only ends too early.
         """
         segments = request.scope["path"].split("/")[1:]
-        template = tuple(map(self._in_template, segments))
+        # A name is never a key: no entity has one as its key.
+        template = tuple(segment if segment in self._names else "{key}" for segment in segments)
         methods = self._endpoints.get(template)
         if methods is None:
             known = sum(template[:depth] in self._beginnings for depth in range(1, len(template) + 1))
@@ -160,6 +135,3 @@ class RouteTable:
             raise method_not_allowed({"Allow": ", ".join(methods)})
         request.scope["root_path"] = f"/{segments[0]}"
         return methods[request.method]
-
-    def _in_template(self, segment: str) -> str:
-        return segment if segment.casefold() in self._names else "{key}"

@@ -351,17 +351,14 @@ class Refresh:
             await self._write(put_listing, workflow_id, known._replace(as_of=listing.now))
 
     async def _read_pages(self, workflow_id: str, since: int | None, listing: _Listing, pace: Pace) -> None:
-        async for page in self._client.runs(workflow_id, changed_since=since, pace=pace):
-            if page.items:
-                rows = await asyncio.to_thread(self._put_page, workflow_id, page, listing.number)
-                if since is None:
-                    self.up_to_date.announce(UpToDate(workflow_id, rows))
-            self._last_page_at = asyncio.get_running_loop().time()
-            del page  # free its memory before the next page is read
-            await self._may_go_on.wait()
+        def put(page: CollectionPage) -> list[int]:
+            return self._store.put_runs(workflow_id, page.items, listing.number, page.texts()) if page.items else []
 
-    def _put_page(self, workflow_id: str, page: CollectionPage, listing: int) -> list[int]:
-        return self._store.put_runs(workflow_id, page.items, listing, page.texts())
+        async for rows in self._client.each_page_of_runs(workflow_id, put, changed_since=since, pace=pace):
+            if since is None and rows:
+                self.up_to_date.announce(UpToDate(workflow_id, rows))
+            self._last_page_at = asyncio.get_running_loop().time()
+            await self._may_go_on.wait()
 
     async def _write(self, put: Callable[..., None], *what: Any) -> None:
         """Call a function with the connection that writes the store, in a thread."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from rich.console import RenderableType
 from textual import events
@@ -106,15 +106,6 @@ def is_too_small(size: Size) -> bool:
     return size.width < MIN_SIZE.width or size.height < MIN_SIZE.height
 
 
-class Stages(NamedTuple):
-    """The stages of the start that the screen reports, once each."""
-
-    begin: Callable[[], object] = lambda: None
-    """The first rows are drawn and the first keys handled: there is time for the server."""
-    prepared: Callable[[], object] = lambda: None
-    """Everything that is prepared is loaded and mounted."""
-
-
 class Preparation:
     """The work that is done while keys rest, until no key has to wait for anything."""
 
@@ -125,8 +116,8 @@ class Preparation:
         self.is_prepared = False
         """True once the form and the help are mounted."""
 
-    async def prepare(self, stages: Stages) -> None:
-        """Whenever keys rest, load what is still needed, then mount the form and the help."""
+    async def prepare(self, begin: Callable[[], object], prepared: Callable[[], object]) -> None:
+        """Whenever keys rest, load what is still needed, then mount the form and the help; see `RuntuiApp`."""
         features, workspace = self._features, self._features.chrome.workspace
         wait_idle = features.chrome.keys.wait_idle
         await wait_idle()
@@ -142,7 +133,7 @@ class Preparation:
         features.build_when(workspace.reconciler.changed, *FOLLOW_CHANGES)
         features.build_when(workspace.reconciler.failed, *FOLLOW_CHANGES)
         await wait_idle()
-        stages.begin()
+        begin()
         await features[Listing].is_read.wait()
         from runtui.tui.features.changes.editing import Editing
 
@@ -157,7 +148,7 @@ class Preparation:
             await wait_idle()
             # The first rows are in place: from here on the cursor belongs to its run.
             features.runs.table.row_under_cursor(pin=True)
-            stages.prepared()
+            prepared()
             self.is_prepared = True
 
     def _have_news(self) -> Iterator[str]:
@@ -189,7 +180,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         sandbox: The demo's sandbox; None on a real server.
         profiles: The profiles to switch between; None if there are none.
         typed_ahead: Keys for this app that the previous app has read.
-        stages: Callbacks for the progress of the start.
+        begin: Called when the first rows are drawn and the first keys handled: there is time for the server.
+        prepared: Called when everything that is prepared is loaded and mounted.
     """
 
     TITLE = "runtui"
@@ -203,7 +195,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         sandbox: SandboxControl | None = None,
         profiles: Profiles | None = None,
         typed_ahead: Iterable[events.Event] = (),
-        stages: Stages | None = None,
+        begin: Callable[[], object] = lambda: None,
+        prepared: Callable[[], object] = lambda: None,
     ) -> None:
         settings = workspace.settings
         self.keys = KeyQueue(self, super().post_message, typed_ahead, workspace.foreground, QUITTING)
@@ -216,11 +209,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         )
         self.set_keymap({name: ",".join(keys) for name, keys in remapped().items()})
         self._workspace = workspace
-        self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, self.keys, sandbox, profiles)
         self.runs = RunsView(self.chrome)
         self.feature = Features(self.chrome, self.runs)
         self.preparation = Preparation(self.feature)
+        self._prepare = partial(self.preparation.prepare, begin, prepared)
         self.takes_mouse = settings.mouse
         """Whether to ask the terminal for mouse events."""
 
@@ -254,8 +247,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def _begin(self) -> None:
         """Fill the mounted list from the store before it is drawn; prepare the rest after the first frame."""
         self.feature[Listing].show_stored()
-        preparing = self.preparation.prepare(self._stages)
-        self.call_after_refresh(self.run_worker, preparing, group=PREPARE, description="prepare the rest")
+        self.call_after_refresh(self.run_worker, self._prepare, group=PREPARE, description="prepare the rest")
 
     async def on_announced(self, event: Announced[object]) -> None:
         """Deliver a service's announcement, unless the screens are closing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -20,7 +22,8 @@ from runtui.errors import ExitCode
 from runtui.graph.client import GraphClient, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.network import BoundedBody
-from runtui.graph.pages import MAX_EMPTY_PAGES, CollectionPage, GraphError
+from runtui.graph.pages import MAX_EMPTY_PAGES, CollectionPage, GraphError, object_of
+from runtui.graph.retry import Pace
 from runtui.graph.transport import Transport
 from runtui.services.refresh import Refresh
 from runtui.services.store.store import EVERY_RUN, Store
@@ -45,7 +48,7 @@ async def token() -> str:
 
 
 @asynccontextmanager
-async def client(handler: Handler, **options: Any) -> AsyncIterator[GraphClient]:
+async def client(handler: Callable[[httpx.Request], Any], **options: Any) -> AsyncIterator[GraphClient]:
     async with Transport(ROOT, token=token, wire=httpx.MockTransport(handler)) as transport:
         yield GraphClient(transport, **options)
 
@@ -335,6 +338,32 @@ async def test_no_page_is_kept_while_the_next_one_is_read(tmp_path: Path, monkey
             await Refresh(graph, store, interval=0).list_once()
         assert store.count(EVERY_RUN) == 3
     assert set(kept[2:]) == {kept[1]}
+
+
+async def test_listings_side_by_side_parse_and_use_one_page_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_asked = threading.Barrier(3)
+    steps: list[str] = []
+
+    async def handle(_: httpx.Request) -> httpx.Response:
+        await asyncio.to_thread(both_asked.wait)
+        return reply(200, {"value": [{"id": "r1"}]})
+
+    def parse(exchange: Exchange) -> dict[str, Any]:
+        steps.append("parse")
+        return object_of(exchange)
+
+    def use(page: CollectionPage) -> None:
+        for _ in range(1_000):
+            os.sched_yield()  # there is time for the other page
+        steps.append("use" if page.items else "nothing")
+
+    monkeypatch.setattr("runtui.graph.pages.object_of", parse)
+    async with client(handle) as graph:
+        listings = [graph.each_page_of_runs(name, use, changed_since=None, pace=Pace()) for name in ("w1", "w2")]
+        asked = [asyncio.ensure_future(anext(listing)) for listing in listings]
+        await asyncio.to_thread(both_asked.wait)
+        await asyncio.gather(*asked)
+    assert steps == ["parse", "use", "parse", "use"]
 
 
 async def test_no_body_waits_for_the_collector(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from starlette.applications import Starlette
 from runtui.domain.filters import FilterError
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
 from runtui.errors import ExitCode, RuntuiError
-from runtui.headless.triage.lists import list_causes, show_person
+from runtui.headless.triage.lists import list_causes, list_workflows, show_person
 from runtui.headless.triage.show import show_run
 from tests.contract.conftest import WORKFLOWS
 from tests.contract.headless_commands import ROOT, Commands
@@ -102,6 +103,19 @@ def test_results_read_earlier_are_not_requested_again(commands: Commands, capsys
     assert not [path for path in again if "Results" in path or path.endswith("$batch")]
 
 
+def test_a_limit_bounds_the_lines_of_each_list(commands: Commands, capsys: Out) -> None:
+    user_id, server = failed_user(commands, capsys), commands.server()
+    for limited in (
+        partial(list_causes, server, filter_text=""),
+        partial(list_workflows, server),
+        partial(show_person, server, user_id),
+    ):
+        limited(output="jsonl")
+        every = capsys.readouterr().out.splitlines()
+        assert limited(output="jsonl", limit=2) == ExitCode.DONE
+        assert capsys.readouterr().out.splitlines() == every[:2] != every
+
+
 def person(commands: Commands, capsys: Out, name: str) -> list[dict[str, Any]]:
     assert show_person(commands.server(), name, output="json") == ExitCode.DONE
     found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
@@ -129,9 +143,12 @@ def test_nobody_and_more_than_one_person_are_refused(commands: Commands, capsys:
     assert capsys.readouterr().out == ""
 
 
-def test_without_an_answer_about_one_person_the_results_of_runs_are_used(commands: Commands, capsys: Out) -> None:
+def test_without_an_answer_about_one_person_the_results_of_runs_are_used(
+    commands: Commands, tmp_path: Path, capsys: Out
+) -> None:
     user_id = failed_user(commands, capsys)
-    server = commands.server()._replace(wire=Refusing(commands, "/userProcessingResults", 400))
+    nothing_read = commands.server(state_folder=tmp_path / "other")
+    server = nothing_read._replace(wire=Refusing(commands, "/userProcessingResults", 400))
     assert show_person(server, user_id, output="json") == ExitCode.DONE
     assert any(task["status"] == "failed" for task in json.loads(capsys.readouterr().out))
 

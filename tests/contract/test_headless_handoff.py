@@ -131,7 +131,7 @@ def test_what_cannot_be_meant_is_refused(commands: Commands) -> None:
         handed_over(commands)
     with pytest.raises(UsageError):
         handed_over(commands, "some-run", cause_number=1)
-    with pytest.raises(UsageError, match="no such change"):
+    with pytest.raises(UsageError, match="The journal has no #7"):
         handed_over(commands, 7)
     number = commands.record(root="https://graph.microsoft.com/beta")
     with pytest.raises(UsageError, match="another server"):

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from runtui.cli import main
 from runtui.domain.report import Outcome
+from runtui.headless.journal import print_entry
 from runtui.services.records.journal import Journal, Settlement
 from runtui.services.records.journal_file import damaged_files
 from runtui.settings import JOURNAL_FILE
@@ -89,8 +90,19 @@ def test_an_entry_is_printed_in_full(capsys: Out) -> None:
     page = capsys.readouterr().out
     for words in ("outcome          unknown", "Slow.", "processingStatus: failed → queued", "PATCH http://", "␛[31m"):
         assert words in page
+    assert "response" not in page
     assert main(["journal", "1", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["response"] == ""
+
+
+def test_the_response_of_the_server_is_printed_in_full(sandbox_app: Starlette, tmp_path: Path, capsys: Out) -> None:
+    commands = Commands(sandbox_app, tmp_path)
+    run_id, _ = commands.a_run()
+    commands.update(run_id, "processingStatus=failed")
+    capsys.readouterr()
+    print_entry(tmp_path, 1, output="table")
+    _, response = capsys.readouterr().out.split("response: 200 OK\n")
+    assert json.loads(response)["processingStatus"] == "failed"
 
 
 @pytest.mark.usefixtures("journal")

@@ -312,7 +312,7 @@ async def test_actions_work_in_a_batch(sandbox: Sandbox, root: str) -> None:
         {
             "id": "2",
             "method": "POST",
-            "url": f"{workflow}/Activate",
+            "url": f"{workflow}/activate",
             "headers": {"Content-Type": "application/json", "client-request-id": "mine"},
             "body": {"subjects": [person]},
         },
@@ -321,7 +321,7 @@ async def test_actions_work_in_a_batch(sandbox: Sandbox, root: str) -> None:
     responses = {response["id"]: response for response in answer.json()["responses"]}
     assert [responses[key]["status"] for key in "12"] == [200, 204]
     assert "body" not in responses["2"]
-    assert (await sandbox.client.post(f"{held}/ClearQuarantine")).status_code == 409
+    assert (await sandbox.client.post(f"{held}/clearQuarantine")).status_code == 409
     cleared, activated = sorted(sandbox.app.state.applied, key=lambda write: write.action, reverse=True)
     (run,) = (await sandbox.get(f"{workflow}/runs"))["value"]
     assert (cleared.action, cleared.workflow_id, cleared.run_id) == ("clearQuarantine", held.rpartition("/")[2], "")

@@ -114,24 +114,21 @@ def crowded() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    ("prefer", "size", "applied"),
+    ("prefer", "size"),
     [
-        (None, 100, None),
-        ("odata.maxpagesize=120", 120, "odata.maxpagesize=120"),
-        ("maxpagesize=5000, respond-async", 999, "odata.maxpagesize=999"),
-        ("odata.maxpagesize=0", 100, None),
+        (None, 100),
+        ("odata.maxpagesize=120", 120),
+        ("maxpagesize=5000, respond-async", 999),
+        ("odata.maxpagesize=0", 100),
     ],
 )
-async def test_a_page_is_as_large_as_was_asked_for(
-    crowded: Any, prefer: str | None, size: int, applied: str | None
-) -> None:
+async def test_a_page_is_as_large_as_was_asked_for(crowded: Any, prefer: str | None, size: int) -> None:
     async with _client(crowded) as client:
         sandbox = Sandbox(crowded, Clock(), client)
         runs = f"{await sandbox.workflow('Onboard pre-hire')}/runs"
         headers = {"Accept": "*/*"} if prefer is None else {"Prefer": prefer}
         first = await client.get(runs, headers=headers)
         assert len(first.json()["value"]) == size
-        assert first.headers.get("preference-applied") == applied
         total = sum(len(page) for page in await sandbox.pages(runs))
         assert total > 999
         sizes = [len(page) for page in await sandbox.pages(runs, headers=headers)]

@@ -192,7 +192,7 @@ def is_web_page(answer: httpx.Response) -> bool:
 PLAIN_ANSWERS: dict[str, tuple[int, bool, Callable[[httpx.Response], object]]] = {
     "504": (504, True, is_web_page),
     "html-200": (200, False, is_web_page),
-    "204": (204, True, lambda answer: answer.content == b"" and answer.headers["request-id"]),
+    "204": (204, True, lambda answer: (answer.content, answer.headers.get("content-type")) == (b"", None)),
     "202": (202, True, lambda answer: answer.content == b"" and answer.headers["request-id"]),
     "403": (403, False, lambda answer: graph_error(answer)["code"] == "Authorization_RequestDenied"),
 }

@@ -165,7 +165,7 @@ class Session:
     @property
     def form(self) -> FieldForm:
         """The fields of the form."""
-        return self.app.feature[Editing].form.editor.form
+        return self.app.feature[Editing].form.fields
 
     @property
     def field(self) -> str | None:

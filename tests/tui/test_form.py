@@ -434,7 +434,7 @@ async def test_a_screen_has_few_widgets(open_session: Opener) -> None:
         for key in ("e", "escape", "question_mark"):
             await session.press(key)
             counts[session.view] = len(session.front.query("*"))
-    assert counts == {"runs": 15, "edit": 13, "help": 16}
+    assert counts == {"runs": 15, "edit": 12, "help": 16}
 
 
 async def test_a_letter_on_a_closed_dropdown_opens_it_at_a_value(open_session: Opener) -> None:

@@ -6,7 +6,7 @@ import json
 
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView, Editing
-from runtui.tui.screens.form import DraftEditor
+from runtui.tui.screens.form import FormView
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error
@@ -17,8 +17,8 @@ def draft_of(session: Session) -> Draft:
     return there(session.draft)
 
 
-def editor_of(session: Session) -> DraftEditor:
-    return session.app.feature[Editing].form.editor
+def form_of(session: Session) -> FormView:
+    return session.app.feature[Editing].form
 
 
 async def send_held(session: Session, slow: Slow) -> None:
@@ -75,7 +75,7 @@ async def test_no_message_about_a_run_that_has_not_changed(open_session: Opener)
         await open_form(session, slow)
         before = draft_of(session)
         slow.may_answer.set()
-        await session.until(lambda: editor_of(session).newer)
+        await session.until(lambda: form_of(session).newer)
         assert draft_of(session) is before
         assert session.status.text == ""
 
@@ -135,7 +135,7 @@ async def test_an_open_dropdown_is_left_alone_until_it_closes(open_session: Open
         await open_form(session, slow)
         await session.press("enter")
         slow.may_answer.set()
-        await session.until(lambda: editor_of(session).newer)
+        await session.until(lambda: form_of(session).newer)
         assert session.form.menu is not None
         assert session.text_in("processingStatus") == "failed"
         await session.press("escape")
@@ -155,7 +155,7 @@ async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
         assert session.view == "review"
         reviewed = draft_of(session)
         slow.may_answer.set()
-        await session.until(lambda: editor_of(session).newer)
+        await session.until(lambda: form_of(session).newer)
         assert draft_of(session) is reviewed
         await session.press("n")
         assert session.text_in("failedTasksCount") == "77"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -13,7 +13,7 @@ from runtui.domain.report import Outcome
 from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of
-from runtui.graph.pages import CollectionPage, GraphError
+from runtui.graph.pages import CollectionPage, GraphError, UsedT
 from runtui.graph.retry import Pace
 from runtui.services.store.store import RunQuery, Store
 
@@ -74,9 +74,9 @@ class FakeGraph(GraphClient):
         for part in (self.workflow_ids[:middle], self.workflow_ids[middle:]):
             yield CollectionPage(tuple({"id": name, "displayName": name.title()} for name in part), self._exchange())
 
-    async def runs(
-        self, workflow_id: str, *, changed_since: int | None = None, begun: int | None = None, pace: Pace | None = None
-    ) -> AsyncIterator[CollectionPage]:
+    async def each_page_of_runs(
+        self, workflow_id: str, use: Callable[[CollectionPage], UsedT], *, changed_since: int | None, pace: Pace
+    ) -> AsyncIterator[UsedT]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -88,7 +88,7 @@ class FakeGraph(GraphClient):
             for page in pages:
                 if isinstance(page, Exception):
                     raise page
-                yield CollectionPage(tuple(page), EXCHANGE)
+                yield await asyncio.to_thread(use, CollectionPage(tuple(page), EXCHANGE))
         finally:
             self.at_once -= 1
 

@@ -154,7 +154,7 @@ def test_several_profiles_without_a_default_are_not_guessed(tmp_path: Path) -> N
 def test_a_profile_that_does_not_exist_is_named_with_the_nearest(file: Path) -> None:
     with pytest.raises(UsageError) as caught:
         chosen(file, profile="prdo")
-    assert "Did you mean prod?" in caught.value.message
+    assert caught.value.message.endswith(f"{file} has: prod, test lab. Did you mean prod?")
 
 
 @pytest.mark.parametrize(
@@ -244,12 +244,17 @@ def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xff\xfe")
     os.mkfifo(pipe := tmp_path / "pipe")
-    reasons = {tmp_path: "Is a directory", file / "more": "Not a directory", pipe: "It is a pipe, not a file"}
+    no_file = "It is not a regular file"
+    reasons = {tmp_path: "Is a directory", file / "more": "Not a directory", pipe: no_file, Path("/dev/zero"): no_file}
     for path, why in {file: "It is not UTF-8", **reasons}.items():
         with pytest.raises(UsageError) as caught:
             read_config(path)
         assert caught.value.message == f"{path}: {why}."
         assert caught.value.hint == "Correct it or set RUNTUI_CONFIG."
+
+
+def test_dev_null_is_an_empty_file() -> None:
+    assert read_config(Path("/dev/null")).profiles == {}
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,8 @@ def test_a_file_without_certificates_is_refused_at_the_start(tmp_path: Path) -> 
     path = tmp_path / "ca.pem"
     path.write_text("nothing of the kind")
     assert f"{path} contains no PEM certificates." in refused({**TOKEN, "ca-file": str(path)})
+    os.mkfifo(pipe := tmp_path / "pipe")
+    assert f"{pipe}: It is not a regular file." in refused({**TOKEN, "ca-file": str(pipe)})
 
 
 def test_a_wrong_value_of_a_profile_names_file_and_line(tmp_path: Path) -> None:

@@ -159,6 +159,7 @@ def test_a_run_at_work_that_nothing_touched_for_three_hours_is_called_stuck(fact
         ("users", {"successful": 11, "users": 11, "failedUsers": 0}, ListCell("11/11", "number")),
         ("failedUsers", {"failedUsers": 0}, ListCell("0", "muted")),
         ("failedUsers", {"failedUsers": 3}, ListCell("3", "alert")),
+        ("failedTasks", {"failedTasks": 1_000_000}, ListCell("1M", "alert")),
         ("failedTasks", {"failedTasks": 2**31 - 1}, ListCell("2G", "alert")),
         ("failedTasks", {"failedTasks": -12_345}, ListCell("-12k", "alert")),
         ("failedTasks", {}, ListCell("–", "muted")),
@@ -220,6 +221,7 @@ def test_spare_room_of_the_flexible_column_goes_to_the_others() -> None:
     [
         ("short", "short"),
         ("x" * 21, "x" * 21),
+        ("x" * 22, f"{'x' * 8}…{'x' * 12}"),
         (RUN_ID, "6513…e6b438_6393…2341"),
         ("9947396f-3691-e265-b1e5-2ea86c0c89d6", "9947396f…2ea86c0c89d6"),
         ("a_" * 64 + "tail", "a_a_a_a_…a_a_a_a_tail"),

@@ -80,7 +80,7 @@ def test_a_quarantine_says_which_limit_since_when_and_how_many_users_wait() -> N
     assert workflow().next_step(NOW) == ""
 
 
-@pytest.mark.parametrize(("width", "name", "days"), [(68, 26, 13), (80, 26, 14), (68, 60, 10), (140, 40, 30)])
+@pytest.mark.parametrize(("width", "name", "days"), [(68, 26, 13), (80, 26, 14), (68, 60, 10), (116, 40, 30)])
 def test_days_of_the_map_give_way_to_the_names_of_workflows(width: int, name: int, days: int) -> None:
     assert map_days(width, name) == days
     shown = list_layout(with_heat_map(WORKFLOW_COLUMNS, days, date(2026, 11, 26)), width, (("workflow", name),))

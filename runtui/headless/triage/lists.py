@@ -41,8 +41,9 @@ _MAX_NAMED: Final = 5
 
 
 @command
-async def list_causes(session: SessionSpec, *, filter_text: str, output: OutputFormat) -> int:
-    """Read the results of the runs that match the filter, print one line per cause, and return the exit code.
+async def list_causes(session: SessionSpec, *, filter_text: str, limit: int | None = None, output: OutputFormat) -> int:
+    """Read the results of the runs that match the filter, print one line per cause (at most `limit`), and return the
+    exit code.
 
     It is NOT_DONE if some runs or results could not be read; the rest is printed.
 
@@ -55,7 +56,7 @@ async def list_causes(session: SessionSpec, *, filter_text: str, output: OutputF
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         progress = await read_results(workspace, query)
-        rows = cause_rows(await named_causes(workspace, query))
+        rows = cause_rows(await named_causes(workspace, query))[:limit]
         _print(rows, CAUSE_COLUMNS, lambda row: cause_record(row.cause), CAUSE_PROPERTIES, output)
     what = f"The results of {progress.total - progress.read} of {progress.total} runs could not be read."
     return tell_unread(missing, what, progress.fault)
@@ -99,8 +100,9 @@ async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
 
 
 @command
-async def list_workflows(session: SessionSpec, *, output: OutputFormat) -> int:
-    """Read all workflows and runs, print one line per workflow, the most urgent first, and return the exit code.
+async def list_workflows(session: SessionSpec, *, limit: int | None = None, output: OutputFormat) -> int:
+    """Read all workflows and runs, print one line per workflow, the most urgent first (at most `limit`), and return the
+    exit code.
 
     It is NOT_DONE if the runs of a workflow could not be read; its counts may then be too low.
 
@@ -110,14 +112,15 @@ async def list_workflows(session: SessionSpec, *, output: OutputFormat) -> int:
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         now = now_ticks()
-        histories = worst_first(workspace.store.histories(HISTORY_DAYS, now), now)
+        histories = worst_first(workspace.store.histories(HISTORY_DAYS, now), now)[:limit]
     _print(histories, columns_in_text(), lambda history: workflow_record(history, now), WORKFLOW_PROPERTIES, output)
     return tell_unread(missing)
 
 
 @command
-async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) -> int:
-    """Read the results for a person, print one line per task, the newest first, and return the exit code.
+async def show_person(session: SessionSpec, name: str, *, limit: int | None = None, output: OutputFormat) -> int:
+    """Read the results for a person, print one line per task, the newest first (at most `limit`), and return the exit
+    code.
 
     It is NOT_DONE if some workflows or results could not be read; the rest is printed.
 
@@ -130,7 +133,7 @@ async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) 
         missing = await list_all(workspace)
         person = await _find(workspace, name)
         tasks, fault = await _read_person(workspace, person)
-        _print(newest_first(tasks), (*PERSON_COLUMNS, _RUN), person_record, PERSON_PROPERTIES, output)
+        _print(newest_first(tasks)[:limit], (*PERSON_COLUMNS, _RUN), person_record, PERSON_PROPERTIES, output)
     return tell_unread(missing, "Not everything could be read.", fault)
 
 

@@ -417,7 +417,7 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
     number = code_span(f"#{change['number']}")  # without code, "#" and a number would link to an issue
     yield from ("", f"- {number} {change['outcome']}{answer}{known_by}")
     if change["action"]:
-        yield f"  - asked for: {code_span(action_words(change['action'], change['body'] or ''))}"
+        yield f"  - asked for: {code_span(action_words(change['action'], change['body']))}"
     before = change["before"] or {}
     for name, value in (change["after"] or {}).items():
         was = code_span(value_word(before[name])) if name in before else "not received"

@@ -18,7 +18,6 @@ from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE
 from runtui.domain.text import count_words
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
-from runtui.keys.actions import Scope
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, in_lines, middle, plain
@@ -40,35 +39,32 @@ class HelpLines(Widget):
         return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
 
-class DraftEditor(Widget):
-    """The fields of a draft, with help below for the one with the focus.
+class DraftFields(Widget):
+    """The part of a view that shows a draft, in the form of one run and in that of many: its fields, with help below
+    for the one with the focus.
 
     Args:
         keep: Called with each new state of the draft before it is drawn.
     """
 
     DEFAULT_CSS = """
-    DraftEditor { height: 1fr; }
-    DraftEditor FieldForm { height: 1fr; }
+    DraftFields { height: 1fr; }
+    DraftFields FieldForm { height: 1fr; }
     """
+
+    draft: Draft | None = None
 
     def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None) -> None:
         super().__init__()
         self._keep = keep
-        self.draft: Draft | None = None
         self.newer: Mapping[str, Any] = {}
         """The run (Graph's JSON object) as last read since the draft was opened; empty until then."""
-        self.form = FieldForm()
+        self.fields = FieldForm()
         self._help = HelpLines()
 
     def compose(self) -> ComposeResult:
-        yield self.form
+        yield self.fields
         yield self._help
-
-    @property
-    def scope(self) -> Scope | None:
-        """The scope whose keys work while a dropdown is open; None without one."""
-        return "values" if self.form.menu is not None else None
 
     @property
     def counts(self) -> str:
@@ -78,29 +74,32 @@ class DraftEditor(Widget):
         counts = ((len(self.draft.changes()), "changed"), (len(self.draft.errors()), "wrong"))
         return "".join(f"  {count} {word}" for count, word in counts if count)
 
-    def open(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
+    def load(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Show a draft and focus processingStatus; see `FieldForm.load` for `mixed`."""
         self.draft, self.newer = draft, {}
-        self.form.load(draft, mixed)
+        self.fields.load(draft, mixed)
         self._show_help()
-        self.form.take_focus()
+        self.take_focus()
+
+    def take_focus(self) -> None:
+        self.fields.take_focus()
 
     def before(self, action_id: str) -> None:
         """Go to the first field with an error before a review, which would be refused."""
         if action_id == "review" and self.draft is not None and (errors := self.draft.errors()):
-            self.form.enter(next(field.name for field in EDITABLE if field.name in errors))
+            self.fields.enter(next(field.name for field in EDITABLE if field.name in errors))
 
     def replace_draft(self, draft: Draft) -> None:
         """Replace the draft, keep it, and put its texts into the fields."""
         self.draft = draft
         self._keep(draft)
-        self.form.put(draft, self.newer)
+        self.fields.put(draft, self.newer)
         self._show_help()
         self.post_message(ActionView.Changed())
 
-    def revert(self) -> None:
+    def action_revert(self) -> None:
         if self.draft is not None:
-            self.replace_draft(self.draft.reverted(self.form.field.name))
+            self.replace_draft(self.draft.reverted(self.fields.field.name))
 
     def on_field_form_edited(self, event: FieldForm.Edited) -> None:
         """Take the text of an edited field into the draft, keep the draft, and redraw."""
@@ -115,7 +114,7 @@ class DraftEditor(Widget):
             self.draft = draft.typed(event.field.name, text, now_ticks())
             self._keep(self.draft)
             self.post_message(ActionView.Changed())
-        self.form.show(self.draft or draft, self.newer)
+        self.fields.show(self.draft or draft, self.newer)
         self._show_help()
 
     def on_field_form_entered(self) -> None:
@@ -124,7 +123,7 @@ class DraftEditor(Widget):
         self.post_message(ActionView.Changed())
 
     def _show_help(self) -> None:
-        draft, field, menu = self.draft, self.form.field, self.form.menu
+        draft, field, menu = self.draft, self.fields.field, self.fields.menu
         if draft is None:
             return
         hidden = len(menu.lines) - (self.size.height - 1 - _HELP_LINES) if menu is not None else 0
@@ -143,29 +142,7 @@ class DraftEditor(Widget):
         self._help.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
 
 
-class ShowsEditor(Widget):
-    """The part of a view that shows a draft in an editor: the form of one run, and that of many."""
-
-    editor: DraftEditor
-
-    def compose(self) -> ComposeResult:
-        yield self.editor
-
-    @property
-    def draft(self) -> Draft | None:
-        return self.editor.draft
-
-    def take_focus(self) -> None:
-        self.editor.form.take_focus()
-
-    def before(self, action_id: str) -> None:
-        self.editor.before(action_id)
-
-    def action_revert(self) -> None:
-        self.editor.revert()
-
-
-class FormView(ShowsEditor, ActionView[None]):
+class FormView(DraftFields, ActionView[None]):
     """The form as a view of a screen; it shows one draft at a time."""
 
     scope = "edit"
@@ -173,15 +150,14 @@ class FormView(ShowsEditor, ActionView[None]):
 
     def __init__(self, keep: Callable[[Draft], None]) -> None:
         """Create the form; it calls `keep` with each state of its draft before drawing it, to write it to disk."""
-        super().__init__()
-        self.editor = DraftEditor(keep)
+        super().__init__(keep)
         self._disputed: tuple[Conflict, ...] = ()
         """The conflicts with the server's newer values that were reported last."""
         self._workflow_name = ""
 
     def open(self, draft: Draft, workflow_name: str) -> None:
         self._disputed, self._workflow_name = (), workflow_name
-        self.editor.open(draft)
+        self.load(draft)
 
     def resumed(self) -> None:
         """Take over the run, which may have been read meanwhile."""
@@ -199,7 +175,7 @@ class FormView(ShowsEditor, ActionView[None]):
         """Take over a newly read run; ignore it if it is not the draft's run."""
         if self.draft is not None and self.draft.run_id == run_id:
             # A property missing in the response keeps its received value.
-            self.editor.newer = {**self.draft.received, **now}
+            self.newer = {**self.draft.received, **now}
             self._follow_the_run()
 
     def _follow_the_run(self) -> None:
@@ -207,8 +183,8 @@ class FormView(ShowsEditor, ActionView[None]):
 
         Do nothing below a review, whose request must stay as shown, or while a dropdown is open, which would close.
         """
-        newer = self.editor.newer
-        if not newer or not self.screen.is_active or self.editor.form.menu is not None:
+        newer = self.newer
+        if not newer or not self.screen.is_active or self.fields.menu is not None:
             return
         before = self.draft
         if before is None:
@@ -217,7 +193,7 @@ class FormView(ShowsEditor, ActionView[None]):
         disputed = tuple(conflict for conflict in draft.conflicts(newer) if conflict.field.name in draft.edits)
         if draft is not before or disputed != self._disputed:
             self._disputed = disputed
-            self.editor.replace_draft(draft)
+            self.replace_draft(draft)
             if words := write_words.run_has_changed(before, draft, disputed):
                 self.say(words, "warning" if disputed else "information")
 
@@ -226,14 +202,14 @@ class FormView(ShowsEditor, ActionView[None]):
         if self.draft is None:
             return Content()
         name, run_id = content(self._workflow_name), content(middle(self.draft.run_id, 24))
-        return Content.assemble(("Edit", "bold"), self.editor.counts, "  ", name, "  ", run_id)
+        return Content.assemble(("Edit", "bold"), self.counts, "  ", name, "  ", run_id)
 
     def action_changed_only(self) -> None:
         """Switch between sending all required properties and only the changed ones."""
         if self.draft is None:
             return
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
-        self.editor.replace_draft(self.draft._replace(mode=mode))
+        self.replace_draft(self.draft._replace(mode=mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
         self.say(f"The request contains {words}.")
 

@@ -28,6 +28,7 @@ from textual.widget import Widget
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
 from runtui.domain.times import ago, now_ticks, parse_ticks, since
+from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, plain, wrapped
 from runtui.tui.widgets.chrome import unboxed
@@ -304,6 +305,11 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self.screen.set_focus(self)
 
     # Keys
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope whose keys work while a dropdown is open; None without one."""
+        return "values" if self.menu is not None else None
 
     @property
     def line(self) -> EditedLine:

@@ -24,7 +24,7 @@ from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.form import DraftEditor, ShowsEditor
+from runtui.tui.screens.form import DraftFields
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
@@ -34,7 +34,7 @@ _MANY: Final = 5_000
 """From so many marked runs on, a person notices that they are being read: it takes about 0.2 s."""
 
 
-class BulkFormView(ShowsEditor, ActionView[None]):
+class BulkFormView(DraftFields, ActionView[None]):
     """Shows the model of some runs."""
 
     scope = "edit"
@@ -44,7 +44,6 @@ class BulkFormView(ShowsEditor, ActionView[None]):
         super().__init__()
         self._chrome = chrome
         self._review = review
-        self.editor = DraftEditor()
         self.runs: Sequence[MarkedRun] = ()
         self._first: tuple[Draft, Operation] | None = None
         """A model, and the operation on the first run that it would change."""
@@ -57,12 +56,12 @@ class BulkFormView(ShowsEditor, ActionView[None]):
     def open(self, model: Draft, runs: Sequence[MarkedRun], mixed: Mapping[str, str]) -> None:
         """Show the model of some runs, and the properties that differ; the focus goes to processingStatus."""
         self.runs = runs
-        self.editor.open(model, mixed)
+        self.load(model, mixed)
 
     def title(self) -> Content:
         if self.draft is None:
             return Content()
-        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.editor.counts)
+        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.counts)
 
     def show_in(self, panel: Panel) -> None:
         """Show the request for the first run that would change, else for the first run."""
@@ -88,7 +87,7 @@ class BulkFormView(ShowsEditor, ActionView[None]):
         question = write_words.discard_question(draft, key_of("discard"))
         if not self._chrome.has_confirmed(question, lambda: self.draft is draft):
             return
-        self.editor.draft = None
+        self.draft = None
         self.dismiss()
         self._chrome.set_status(write_words.draft_discarded(draft))
 
@@ -187,5 +186,5 @@ class BulkEditing(Feature):
 
     def _sent(self) -> None:
         """Forget typed text, because it is being sent."""
-        self.form.editor.draft = None
+        self.form.draft = None
         self.screen.dismiss()

@@ -228,7 +228,7 @@ class Editing(Feature):
 
     async def action_review(self) -> None:
         """Show the change and its target, and ask; first resolve conflicts with the run as read."""
-        draft, newer = self.form.draft, self.form.editor.newer
+        draft, newer = self.form.draft, self.form.newer
         if draft is None:
             return
         if newer and draft.conflicts(newer):
