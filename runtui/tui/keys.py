@@ -261,12 +261,10 @@ class KeyQueue:
         self.timed_out |= outstanding()
 
     def _route_quitting(self) -> None:
-        """Route the first key that quits, if one waits, and drop the events before it."""
-        typed = [event for event in self._waiting if not callable(event)]
-        quits = next((event for event in typed if isinstance(event, events.Key) and event.key in self._quitting), None)
-        if quits is not None:
-            dropped = typed[: typed.index(quits) + 1]
-            self._waiting = deque(event for event in self._waiting if event not in dropped)
+        """Route a key that quits, if one waits, and drop all others."""
+        waiting = (event for event in self._waiting if isinstance(event, events.Key) and event.key in self._quitting)
+        if (quits := next(waiting, None)) is not None:
+            self.drop()
             self._route(quits)
 
     def _at_work(self) -> set[object]:

@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -539,18 +539,10 @@ def cells_of(store: Store) -> Needs:
 def stored_runs(
     store: Store, run_ids: Iterable[str], is_over: Callable[[], bool] = lambda: False
 ) -> dict[str, StoredRun]:
-    """Return some runs by id, in the order of their ids, without missing ones. Call it in a thread.
-
-    Raises:
-        BrokenOffError: the caller no longer wants them.
-    """
-    found: dict[str, StoredRun] = {}
-    for run_id in sorted(run_ids):
-        if is_over():
-            raise BrokenOffError
-        if (run := store.get(run_id)) is not None:
-            found[run_id] = run
-    return found
+    """Return some runs by id, in the order of their ids, without missing ones; not all once `is_over` returns True.
+    Call it in a thread."""
+    wanted = takewhile(lambda _: not is_over(), sorted(run_ids))
+    return {run_id: run for run_id in wanted if (run := store.get(run_id)) is not None}
 
 
 class RunRows:

@@ -142,11 +142,8 @@ RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
 def marked_runs(
     workspace: Workspace, run_ids: Collection[str], is_over: Callable[[], bool] = lambda: False
 ) -> list[MarkedRun]:
-    """Return the marked runs as they are in the list. It reads files, for about a minute with a million runs.
-
-    Raises:
-        BrokenOffError: the caller no longer wants them.
-    """
+    """Return the marked runs as they are in the list; not all once `is_over` returns True. It reads files, for about a
+    minute with a million runs."""
     found = stored_runs(workspace.store, run_ids, is_over)
     return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
 
