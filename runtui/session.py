@@ -7,7 +7,6 @@ has some, often long before Textual is imported; keys pressed meanwhile are not 
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.keys.actions import remap
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.snapshot import SNAPSHOT, drawn_lines
-from runtui.prelude.terminal import MIN_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
+from runtui.prelude.terminal import ENDING, MIN_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
 from runtui.services.store.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
@@ -111,16 +110,11 @@ async def _run_screen(
     try:
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
         await empty_shared_store(workspace, token)
-        size = terminal_size()
-        paint = FirstPaint(settings, *size, sandbox)
+        paint = FirstPaint(settings, *terminal_size(), sandbox)
         write(drawn_lines(paint.lines(workspace.store, workspace.preferences.kept)))
         has_rows = workspace.store.count(EVERY_RUN) > 0
         gc.disable()  # nothing loaded before the first rows is garbage
-        from runtui.prelude.preview import Preview
-
-        preview = Preview(paint, workspace.store, workspace.preferences.kept, moves=has_rows)
-        is_usable = size[0] >= MIN_CELLS[0] and size[1] >= MIN_CELLS[1]
-        with _acting_on_keys(preview, reads=is_usable and not typed_ahead):
+        with _previewing(workspace, paint, moves=has_rows, reads=not typed_ahead) as preview:
             if has_rows or preview.is_served:  # a key waits for the app, or may soon: the server is asked after it
                 await _load_screen()
                 workspace.connect(await spec.root() if spec.root else settings.root)
@@ -189,10 +183,10 @@ async def _end_sign_in(token: object) -> None:
 
 
 def end_on_signals() -> None:
-    """Cancel the session on SIGHUP or SIGTERM, so that the terminal is given back, until the app has its handlers."""
+    """Cancel the session on a signal in ENDING, so that the terminal is given back, until the app has its handlers."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is not None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in ENDING:
             loop.add_signal_handler(number, task.cancel)
 
 
@@ -207,8 +201,11 @@ async def _load_screen(module: str = "runtui.tui.app") -> None:
 
 
 @contextmanager
-def _acting_on_keys(preview: Preview, *, reads: bool) -> Iterator[None]:
-    """Act on keys with a preview inside the block. With `reads` False it reads none: they wait for the app."""
+def _previewing(workspace: Workspace, paint: FirstPaint, *, moves: bool, reads: bool) -> Iterator[Preview]:
+    """Act on keys with a preview inside the block. With `reads` False it reads none: earlier keys wait for the app."""
+    from runtui.prelude.preview import Preview
+
+    preview = Preview(paint, workspace.store, workspace.preferences.kept, moves=moves)
     loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def read() -> None:
@@ -217,11 +214,12 @@ def _acting_on_keys(preview: Preview, *, reads: bool) -> Iterator[None]:
         if not data or preview.is_over:
             loop.remove_reader(keyboard)
 
-    if reads:
+    columns, lines = terminal_size()
+    if reads and columns >= MIN_CELLS[0] and lines >= MIN_CELLS[1]:
         loop.add_reader(keyboard, read)
         preview.feed(read_keys())
     try:
-        yield
+        yield preview
     finally:
         loop.remove_reader(keyboard)
         TAKEOVER.typed = preview.typed

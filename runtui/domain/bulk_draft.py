@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.draft import NOT_RECEIVED, Draft, Edit, value_word
 from runtui.domain.properties import EDITABLE, Property
+from runtui.domain.rows import StoredRun
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import STATUS, USER_COUNTS, Operation, ServiceAction, consequences, why_not
 
@@ -35,15 +36,6 @@ class LeftOut(NamedTuple):
 UNCHANGED: Final = LeftOut("with these values already", "The run has these values already. Nothing was sent.")
 IN_PROGRESS: Final = LeftOut("with a change in progress", "A change to this run is in progress. Nothing was sent.")
 GONE: Final = LeftOut("no longer in the list", "There is no such run. Nothing was sent.")
-
-
-class MarkedRun(NamedTuple):
-    """A run to be changed with others; `received` is Graph's JSON object."""
-
-    run_id: str
-    workflow_id: str
-    workflow_name: str
-    received: Mapping[str, Any]
 
 
 class BulkDraft(NamedTuple):
@@ -104,7 +96,7 @@ class BulkDraft(NamedTuple):
         return ", ".join(f"{count} {why}" for why, count in sorted(found.items()))
 
 
-def common_values(runs: Collection[MarkedRun]) -> dict[str, Any]:
+def common_values(runs: Collection[StoredRun]) -> dict[str, Any]:
     """Return the editable properties that have the same value in all runs, with that value."""
     values: dict[str, Any] = {}
     for field in EDITABLE:
@@ -114,7 +106,7 @@ def common_values(runs: Collection[MarkedRun]) -> dict[str, Any]:
     return values
 
 
-def mixed_values(runs: Collection[MarkedRun]) -> dict[str, str]:
+def mixed_values(runs: Collection[StoredRun]) -> dict[str, str]:
     """Return the editable properties with several values, each with its values by count: "7 failed, 2 inProgress"."""
     common = common_values(runs)
     mixed: dict[str, str] = {}
@@ -126,17 +118,17 @@ def mixed_values(runs: Collection[MarkedRun]) -> dict[str, str]:
     return mixed
 
 
-def model_of(runs: Collection[MarkedRun], edits: Mapping[str, Edit]) -> Draft:
+def model_of(runs: Collection[StoredRun], edits: Mapping[str, Edit]) -> Draft:
     """Return the model for some runs, with earlier edits; an edit that is already true for all runs is dropped."""
     return Draft("", "", {}, "changed", MappingProxyType(dict(edits))).rebased(common_values(runs))
 
 
-def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str] = ()) -> BulkDraft:
+def drafts_of(model: Draft, runs: Sequence[StoredRun], busy: Collection[str], gone: Collection[str] = ()) -> BulkDraft:
     """Return the bulk change that a model without invalid fields makes to `runs`. `busy` are the ids of runs with a
     change in progress, `gone` of marked runs that are no longer listed.
     """
     values = {name: edit.value for name, edit in model.edits.items()}
-    drafts = (Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values) for run in runs)
+    drafts = (Draft(run.run_id, run.workflow_id, run.raw, "changed").with_values(values) for run in runs)
     return bulk_of({**dict.fromkeys(gone, GONE), **{draft.run_id: draft for draft in drafts}}, busy)
 
 
@@ -160,15 +152,15 @@ def bulk_of(found: Mapping[str, Operation | LeftOut], busy: Collection[str] = ()
 
 def actions_of(
     make: Callable[[str, str], ServiceAction],
-    runs: Sequence[MarkedRun],
+    runs: Sequence[StoredRun],
     busy: Collection[str],
     gone: Collection[str] = (),
 ) -> BulkDraft:
     """Return the bulk change with an action on each run that it can help. `make` returns the action for a workflow id
     and a run id. `busy` and `gone` are as in `drafts_of`.
     """
-    listed = {run.run_id: run.received for run in runs}
-    found = {run.run_id: _action_or_why(make(run.workflow_id, run.run_id), run.received) for run in runs}
+    listed = {run.run_id: run.raw for run in runs}
+    found = {run.run_id: _action_or_why(make(run.workflow_id, run.run_id), run.raw) for run in runs}
     bulk = bulk_of({**dict.fromkeys(gone, GONE), **found}, busy)
     changed = [listed[action.run_id] for action in bulk.drafts]
     users: Counter[str] = Counter()
@@ -208,5 +200,5 @@ def _once(run_ids: Iterable[str]) -> Iterable[str]:
     return first.values()
 
 
-def _values(runs: Collection[MarkedRun], field: Property) -> list[Any]:
-    return [run.received.get(field.name, NOT_RECEIVED) for run in runs]
+def _values(runs: Collection[StoredRun], field: Property) -> list[Any]:
+    return [run.raw.get(field.name, NOT_RECEIVED) for run in runs]

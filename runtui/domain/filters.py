@@ -192,7 +192,7 @@ class _Reader:
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise FilterError(f"A filter has at most {MAX_TERMS} terms.", self.at, 1)
-        if match := CONDITION.match(self.text, self.at):
+        if self.fields and (match := CONDITION.match(self.text, self.at)):
             return self._condition(match)
         word = self._typed(_WORD)
         return HasText(word.text)

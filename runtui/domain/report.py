@@ -62,15 +62,19 @@ class Report(NamedTuple):
     @property
     def heading(self) -> str:
         """The outcome and how it is known, without a full stop: "#2 done (200 OK)"."""
-        number = f"#{self.number}" if self.number is not None else ""
+        words = self.outcome_words
+        return f"#{self.number} {words}" if self.number is not None else words[0].upper() + words[1:]
+
+    @property
+    def outcome_words(self) -> str:
+        """The outcome and how it is known: "done (200 OK)"."""
         if self.damage:
-            return f"{number} cannot be read: {self.damage}"
+            return f"cannot be read: {self.damage}"
         if self.outcome is None:
-            return f"{number} open: its outcome is not recorded"
+            return "open: its outcome is not recorded"
         how = _HOW_KNOWN.get(self.known_by, f" ({self.answer})" if self.answer else "")
         undone = f", #{self.undoes} undone" if self.undoes is not None and self.outcome is Outcome.DONE else ""
-        said = f"{self.outcome.value}{how}{undone}"
-        return f"{number} {said}" if number else said.capitalize()
+        return f"{self.outcome.value}{how}{undone}"
 
     def reasons(self) -> Iterator[str]:
         """Yield the reasons for the outcome in short sentences; `message` and `details` have more."""

@@ -25,6 +25,15 @@ STUCK_AFTER: Final = 3 * 3600 * TICKS_PER_SECOND
 3 hours for its callback (Microsoft Entra, "Understanding lifecycle workflows")."""
 
 
+class StoredRun(NamedTuple):
+    """One run as received, and its workflow."""
+
+    run_id: str
+    workflow_id: str
+    workflow_name: str
+    raw: dict[str, Any]
+
+
 class StatusLook(NamedTuple):
     """The appearance and the meaning of one processingStatus."""
 

@@ -281,7 +281,8 @@ def _read_object(exchange: Exchange, outcome: Outcome) -> tuple[dict[str, Any] |
 
 def _refused(exchange: Exchange, status: int, writing: bool) -> Fault:
     error = graph_error(exchange)
-    proved = _is_graphs_own(error) and 400 <= status < 500 and status not in _NOT_A_REFUSAL
+    is_graphs_own = error is not None and isinstance(error.get("code"), str)  # perhaps ""; gateways send others
+    proved = is_graphs_own and 400 <= status < 500 and status not in _NOT_A_REFUSAL
     words = _words(exchange, status, offered=not (writing and proved and _is_no_request(status, error)))
     if status == HTTPStatus.FORBIDDEN and writing:
         words = words._replace(hint=_NEEDED_TO_WRITE)
@@ -307,11 +308,6 @@ def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
     if wait:
         words = words._replace(hint=f"The server asks to wait {length_words(wait)} before the next try.")
     return words
-
-
-def _is_graphs_own(error: dict[str, Any] | None) -> bool:
-    """Return whether it is an error in Graph's format, with a code that is text (perhaps ""); gateways send others."""
-    return error is not None and isinstance(error.get("code"), str)
 
 
 def _is_no_request(status: int, error: dict[str, Any] | None) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec
-from runtui.domain.bulk_draft import GONE, BulkDraft, LeftOut, MarkedRun, bulk_of, drafts_of
+from runtui.domain.bulk_draft import GONE, BulkDraft, LeftOut, bulk_of, drafts_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
@@ -44,7 +44,7 @@ from runtui.headless.session import (
     stored_run,
 )
 from runtui.services.records.journal import Entry
-from runtui.services.store.store import RunQuery, stored_runs
+from runtui.services.store.store import RunQuery, StoredRun, stored_runs
 from runtui.services.workspace import Workspace
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, drafts_to_undo
 from runtui.services.writing.write import Step
@@ -69,7 +69,7 @@ _PERHAPS_UNREAD: Final = LeftOut(
 class _Found(NamedTuple):
     """The runs that a command changes."""
 
-    runs: Sequence[MarkedRun]
+    runs: Sequence[StoredRun]
     left_out: Mapping[str, LeftOut]
     is_whole: bool = True
     """True if every workflow was listed."""
@@ -177,7 +177,7 @@ def is_one(run_ids: Sequence[str], filter_text: str | None) -> bool:
 def send_to(
     session: SessionSpec,
     run_ids: Sequence[str],
-    make_bulk: Callable[[Sequence[MarkedRun]], BulkDraft],
+    make_bulk: Callable[[Sequence[StoredRun]], BulkDraft],
     options: ChangeOptions,
     *,
     filter_text: str | None = None,
@@ -223,7 +223,7 @@ def _ids_on_standard_input() -> Iterator[str]:
 async def _send_to(
     session: SessionSpec,
     find: Callable[[Workspace, ChangeOptions], Awaitable[_Found]],
-    make_bulk: Callable[[Sequence[MarkedRun]], BulkDraft],
+    make_bulk: Callable[[Sequence[StoredRun]], BulkDraft],
     options: ChangeOptions,
 ) -> int:
     async with connected(session) as workspace:
@@ -243,13 +243,8 @@ async def _filtered(wanted: Filter, workspace: Workspace, options: ChangeOptions
     unread = {workflow.workflow_id for workflow in missing}
     store = workspace.store
     found = stored_runs(store, await asyncio.to_thread(store.ids, RunQuery(wanted)))
-    await settle_earlier(workspace, options, *found)
-    runs = [
-        MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw)
-        for run_id, run in found.items()
-        if run.workflow_id not in unread
-    ]
-    return _Found(runs, {}, is_whole=not missing)
+    await settle_earlier(workspace, options, *(run.run_id for run in found))
+    return _Found([run for run in found if run.workflow_id not in unread], {}, is_whole=not missing)
 
 
 async def _named(
@@ -264,30 +259,28 @@ async def _named(
         narrate(*(workflow.words for workflow in missing))
         is_listed, unlisted = not missing, _PERHAPS_UNREAD if missing else _UNLISTED
     await settle_earlier(workspace, options, *run_ids)
-    runs: list[MarkedRun] = []
+    runs: list[StoredRun] = []
     left_out: dict[str, LeftOut] = {}
     for run_id in run_ids:
         stored = stored_run(workspace, run_id)
         if stored is not None:
-            runs.append(
-                MarkedRun(stored.raw["id"], workflow_id or stored.workflow_id, stored.workflow_name, stored.raw)
-            )
+            runs.append(stored._replace(run_id=stored.raw["id"], workflow_id=workflow_id or stored.workflow_id))
         elif workflow_id is not None:
-            runs.append(MarkedRun(run_id, workflow_id, "", {}))
+            runs.append(StoredRun(run_id, workflow_id, "", {}))
         else:
             left_out[run_id] = unlisted
     found = _Found(runs, {}) if is_listed else await _read(workspace, runs)
     return found._replace(left_out={**left_out, **found.left_out})
 
 
-async def _read(workspace: Workspace, runs: Sequence[MarkedRun]) -> _Found:
+async def _read(workspace: Workspace, runs: Sequence[StoredRun]) -> _Found:
     """Read the runs from the server."""
     answers = await read_runs(workspace, [(run.workflow_id, run.run_id) for run in runs])
-    read: list[MarkedRun] = []
+    read: list[StoredRun] = []
     left_out: dict[str, LeftOut] = {}
     for run, answer in zip(runs, answers, strict=True):
         if answer.entity is not None:
-            read.append(run._replace(run_id=answer.entity["id"], received=answer.entity))
+            read.append(run._replace(run_id=answer.entity["id"], raw=answer.entity))
         else:
             left_out[run.run_id] = _unread(answer)
     return _Found(read, left_out)
@@ -327,9 +320,9 @@ async def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions)
             entries = [entry for entry in sent if entry.outcome is not Outcome.NOT_DONE]
             doubtful = [] if with_doubtful else [entry for entry in entries if doubt_of(entry)]
             clear = [entry for entry in entries if entry not in doubtful]
-            runs = [MarkedRun(entry.run_id, entry.workflow_id, entry.workflow_name, {}) for entry in clear]
+            runs = [StoredRun(entry.run_id, entry.workflow_id, entry.workflow_name, {}) for entry in clear]
             found = await _read(workspace, runs)
-        bulk = drafts_to_undo(clear, {run.run_id: run.received for run in found.runs})
+        bulk = drafts_to_undo(clear, {run.run_id: run.raw for run in found.runs})
         anyway = "Add --seen-on-read-back to undo it anyway."
         doubts = {it.run_id: LeftOut("only seen on read-back", f"{doubt_of(it)} {anyway}") for it in doubtful}
         bulk = bulk._replace(left_out={**bulk.left_out, **found.left_out, **doubts})

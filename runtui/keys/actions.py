@@ -107,7 +107,7 @@ Need = Literal[
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
 HintedWhile = Literal[
-    "", "row", "list", "incomplete", "editing", "own change", "new run", "journal entry", "signed out", "back",
+    "", "row", "list", "needs refresh", "editing", "own change", "new run", "journal entry", "signed out", "back",
 ]  # fmt: skip
 """A further condition for the hint line to show an action; its key works without that."""
 
@@ -390,7 +390,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action(
             "focus_panel", ("greater_than_sign", "f12"), "panel", "Open the side panel and go to it.", 25, hinted="list"
         ),
-        Action("refresh", ("r", "f5"), "refresh", "Refresh now.", 88, hinted="incomplete"),
+        Action("refresh", ("r", "f5"), "refresh", "Refresh now.", 88, hinted="needs refresh"),
         Action("refresh_all", ("ctrl+f5",), "refresh all", "Read all runs again, even unchanged ones."),
         Action("pause", ("p",), "pause", "Pause or resume auto-refresh.", 20, hinted="list"),
         Action(

@@ -21,6 +21,8 @@ MIN_CELLS: Final = (60, 16)
 """Columns and lines of the smallest terminal that can show a view; in a smaller one keys do nothing."""
 MAX_CELLS: Final = 1_000
 """The most columns and lines to use; an 8K screen with a font of 8x16 pixels has fewer."""
+ENDING: Final = (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+"""The signals that end the program, after which a terminal must be given back."""
 
 _WITHOUT_A_SCREEN: Final = "Use `runtui list` without a terminal; over SSH, `ssh -t` gives one."
 _ENTER: Final = "\x1b[?1049h\x1b[H\x1b[2J"
@@ -81,11 +83,11 @@ class Takeover:
     def take(self) -> None:
         """Turn on the alternate screen, hide the cursor, and set the keyboard modes that the app will use.
 
-        Until a session installs its own handlers, SIGHUP and SIGTERM raise SystemExit.
+        Until a session installs its own handlers, the signals in ENDING raise SystemExit.
         """
         self.is_ahead = False
         if self._modes is None:
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in ENDING:
                 signal.signal(number, _end)
             self._modes = _take_keys()
         if not self._has_screen:

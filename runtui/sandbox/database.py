@@ -45,9 +45,6 @@ _RESULTS: Final = {USER_RESULT.name: user_results, TASK_RESULT.name: task_result
 _REPORTED: Final = 7 * DAY
 """The age of the oldest results of a workflow, in ticks; the results of one run are always available."""
 
-_MAX_RESULTS: Final = 400_000
-"""The number of results above which all are dropped, to be computed again when they are read."""
-
 
 class Database:
     """The workflows, runs, results and people of one seeded tenant. If given, `names` replace the display names of its
@@ -85,7 +82,6 @@ class Database:
             self._by_workflow.setdefault(plan.workflow.id, []).append(plan.id)
         self._kept: dict[tuple[str, str], bool] = {}
         """The entity types and runs whose results are in the tables; True if the run was at rest by then."""
-        self._kept_rows = 0
         self._writes: Counter[str] = Counter()
 
     def close(self) -> None:
@@ -239,8 +235,6 @@ class Database:
 
     def _keep_results(self, entity: EntityType, plans: Iterable[RunPlan]) -> None:
         """Put the results of runs into the tables. Those of a run at rest are computed once, others at each read."""
-        if self._kept_rows > _MAX_RESULTS:
-            self._forget_results()
         now = self._clock()
         for plan in plans:
             key = (entity.name, plan.id)
@@ -250,22 +244,16 @@ class Database:
             if is_at_rest is not None:
                 self._sql.execute(f'DELETE FROM "{entity.name}" WHERE "runId" = ?', (plan.id,))
             self._kept[key] = plan.rests <= now
-            self._kept_rows += self._insert(entity, _RESULTS[entity.name](plan, self.people, now))
-
-    def _forget_results(self) -> None:
-        for name in _RESULTS:
-            self._sql.execute(f'DELETE FROM "{name}"')
-        self._kept.clear()
-        self._kept_rows = 0
+            self._insert(entity, _RESULTS[entity.name](plan, self.people, now))
 
     def _update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
         settings = ", ".join(f'"{column}" = ?' for column in values)
         self._sql.execute(f"UPDATE run SET {settings} WHERE id = ?", (*values.values(), run_id))
 
-    def _insert(self, entity: EntityType, entities: Iterable[Mapping[str, Any]]) -> int:
+    def _insert(self, entity: EntityType, entities: Iterable[Mapping[str, Any]]) -> None:
         places = ", ".join("?" * len(entity.columns))
         insert = f'INSERT INTO "{entity.name}" VALUES ({places})'
-        return self._sql.executemany(insert, map(entity.record, entities)).rowcount
+        self._sql.executemany(insert, map(entity.record, entities))
 
 
 def _create_table(entity: EntityType) -> Iterator[str]:

@@ -7,7 +7,6 @@ stop it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 MAX_SECONDS: Final = 0.03
@@ -27,7 +26,6 @@ class Foreground:
 
     def __init__(self) -> None:
         self._input_at = self._until = self._asked_at = float("-inf")
-        self._after_next: list[Callable[[], object]] = []
 
     def note_input(self) -> None:
         """Note that a person has typed something. This does not lengthen a wait for earlier input."""
@@ -37,13 +35,6 @@ class Foreground:
 
     def note_handled(self) -> None:
         self._until = float("-inf")
-        after_next, self._after_next = self._after_next, []
-        for call in after_next:
-            call()
-
-    def call_after_next_input(self, call: Callable[[], object]) -> None:
-        """Call a function when the next input has taken effect: then the most time is left before further input."""
-        self._after_next.append(call)
 
     def had_input_within(self, seconds: float) -> bool:
         return time.monotonic() < self._input_at + seconds
@@ -55,7 +46,7 @@ class Foreground:
     @property
     def has_waiters(self) -> bool:
         """True if some work must know when input has taken effect."""
-        return bool(self._after_next) or time.monotonic() < self._asked_at + _LATELY_SECONDS
+        return time.monotonic() < self._asked_at + _LATELY_SECONDS
 
     async def yield_to_input(self) -> None:
         """Let everything else that is ready run first; for work on the event loop, between two pieces."""

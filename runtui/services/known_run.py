@@ -41,7 +41,8 @@ class KnownRun(NamedTuple):
     @property
     def last_known(self) -> StoredRun | None:
         """The run as stored; if it is deleted, only its workflow, from the journal. None if neither has it."""
-        changed = (StoredRun({}, entry.workflow_id, entry.workflow_name) for entry in self.entries if not entry.damage)
+        sound = (entry for entry in self.entries if not entry.damage)
+        changed = (StoredRun(self.run_id, entry.workflow_id, entry.workflow_name, {}) for entry in sound)
         return self.stored or next(changed, None)
 
     @property

@@ -5,7 +5,7 @@ listing of its workflow without it. A workflow that cannot be read does not stop
 
 If all runs of a workflow are known, a listing requests only those changed since, by the service's clock alone
 (`changes_since`). A full listing follows after an hour, after a doubt, on request, and whenever the service tells no
-time or refuses the filter.
+time or has refused the filter.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ from runtui.services.store.file import (
     BY_ID,
     HISTORIES,
     KnownListing,
-    KnownListings,
     known_listings,
-    put_filter_refused,
     put_listing,
     release_pages,
 )
@@ -64,9 +62,6 @@ change may show up late."""
 FULL_EVERY: Final = 3600 * TICKS_PER_SECOND
 """The most ticks between full listings. Until the next one, deleted runs and changes that lastUpdatedDateTime does not
 show stay unnoticed."""
-
-REFUSED_FOR: Final = 24 * 3600 * TICKS_PER_SECOND
-"""How long only full listings follow after a service refused the filter (ticks)."""
 
 _NO_FILTER: Final = frozenset({400, 501})
 """The HTTP statuses of a service that cannot filter by lastUpdatedDateTime."""
@@ -152,7 +147,8 @@ class _Listing:
     """The name of each workflow, by id."""
     now: int | None = None
     """The service's time (ticks) before any runs were requested; None if the service tells none."""
-    known: KnownListings = field(default_factory=lambda: KnownListings({}, None))
+    known: Mapping[str, KnownListing] = field(default_factory=dict)
+    """How far the runs of each workflow are known, by its id as stored."""
     missing: list[UnreadWorkflow] = field(default_factory=list)
     fault: RuntuiError | None = None
     was_full: bool = False
@@ -161,8 +157,7 @@ class _Listing:
     @property
     def is_known(self) -> bool:
         """True if every workflow was read and the service can be asked for changes next time."""
-        can_tell = self.now is not None and self.known.filter_refused is None
-        return can_tell and not self.missing and self.fault is None
+        return self.now is not None and not self.missing and self.fault is None
 
 
 class Refresh:
@@ -185,6 +180,8 @@ class Refresh:
         """True if the last listing read nothing."""
         self._last_page_at = 0.0
         """The arrival of the last page, in the event loop's time."""
+        self._has_filter = True
+        """False once the service has refused to list only changes."""
         self._next_is_short = False
         """True if the last listing read all runs of some workflow but the next one requests only changes."""
         self.is_broken = False
@@ -248,7 +245,7 @@ class Refresh:
         listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=LONGEST_PAGE_WAIT))
         try:
             await self._list_workflows(listing)
-            if listing.known.by_workflow:  # most runs are stored already, so sorting can begin
+            if listing.known:  # most runs are stored already, so sorting can begin
                 await asyncio.to_thread(self._store.complete_orders, sorts)
             if full:
                 self._store.doubted.update(listing.names)
@@ -256,7 +253,7 @@ class Refresh:
             await asyncio.to_thread(self._store.complete_orders, sorts and {*sorts, BY_ID, HISTORIES})
         except RuntuiError as error:
             listing.fault = error
-        self._next_is_short = listing.was_full and listing.is_known
+        self._next_is_short = listing.was_full and listing.is_known and self._has_filter
         self._has_failed = listing.fault is not None or len(listing.missing) == len(listing.names) > 0
         _logger.info(
             "listing %d: %d of %d workflows%s",
@@ -310,10 +307,10 @@ class Refresh:
         """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs. A doubt
         stays unless the listing settles it."""
         is_doubted = workflow_id in self._store.doubted
-        known = None if is_doubted else listing.known.by_workflow.get(storable(workflow_id))
+        known = listing.known.get(storable(workflow_id)) if self._has_filter and not is_doubted else None
         self._store.doubted.discard(workflow_id)
         try:
-            since = changes_since(known, listing.now, listing.known.filter_refused)
+            since = changes_since(known, listing.now)
             if known is None or since is None:
                 await self._read_all(workflow_id, listing, pace)
             else:
@@ -342,8 +339,7 @@ class Refresh:
             if error.exchange.status not in _NO_FILTER:
                 raise
             await self._read_all(workflow_id, listing, pace)
-            listing.known = listing.known._replace(filter_refused=listing.now)
-            await self._write(put_filter_refused, listing.now)
+            self._has_filter = False
             return
         self.up_to_date.announce(UpToDate(workflow_id, None))
         # Written only once per OVERLAP, so that an idle listing writes nothing.
@@ -405,13 +401,13 @@ class Refresh:
         self.changed.announce(self.progress)
 
 
-def changes_since(known: KnownListing | None, now: int | None, refused: int | None) -> int | None:
+def changes_since(known: KnownListing | None, now: int | None) -> int | None:
     """Return the time from which to request changes, or None if only a full listing makes the workflow complete.
 
     All times are ticks of the service's clock. `known` is how far the runs are known (None: not at all, or doubted).
-    `now` is None if the service tells no time. `refused` is when the service last refused the filter.
+    `now` is None if the service tells no time.
     """
-    if known is None or now is None or (refused is not None and abs(now - refused) < REFUSED_FOR):
+    if known is None or now is None:
         return None
     is_backward = now < known.as_of - OVERLAP
     return None if is_backward or now - known.full_at >= FULL_EVERY else max(0, known.as_of - OVERLAP)

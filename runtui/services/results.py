@@ -181,7 +181,7 @@ class ResultReader:
     ) -> None:
         """Read one run, part by part. If an error ends a reading that has paused, begin anew, once: its next link may
         have expired meanwhile."""
-        as_of = await asyncio.to_thread(self._store.as_of, run_id)
+        as_of = self._store.as_of(run_id)
         part: int | None = None
         has_paused = False
         async for found in self._client.results.run_results([(workflow_id, run_id)], pace=pace):

@@ -34,8 +34,8 @@ class ActionContext(NamedTuple):
     """A filter hides runs, or the panel was opened over them."""
     has_list: bool = False
     """The view is a list; it may be empty."""
-    is_incomplete: bool = False
-    """The view is a list, and the last listing could not read all runs."""
+    needs_refresh: bool = False
+    """The view is a list that is incomplete, or whose auto-refresh is paused."""
     has_row: bool = False
     """The cursor is on a row."""
     saving: bool = False
@@ -217,7 +217,7 @@ HINTED_WHILE: Final[Mapping[HintedWhile, Callable[[ActionContext], bool]]] = {
     "": lambda _: True,
     "row": lambda now: now.has_row,
     "list": lambda now: now.has_list,
-    "incomplete": lambda now: now.is_incomplete,
+    "needs refresh": lambda now: now.needs_refresh,
     "editing": lambda now: _may_edit(now) is None,
     "own change": lambda now: now.has_own_change,
     "new run": lambda now: now.has_new_run,

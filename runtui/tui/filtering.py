@@ -150,9 +150,11 @@ Cells: TypeAlias = Mapping[str, str]
 
 
 def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FilterField, ...]:
-    """Return the columns as fields with the values of the rows, each named by its title, and by its key."""
+    """Return the titled columns as fields with the values of the rows, each named by its title, and by its key."""
     return tuple(
-        FilterField(_field_name(column), "text", aliases=(column.key,), listed=column.key) for column in columns
+        FilterField(_field_name(column), "text", aliases=(column.key,), listed=column.key)
+        for column in columns
+        if column.title
     )
 
 

@@ -65,7 +65,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         Binding("ctrl+end,shift+end", "move('last')", show=False),
     ]
     DEFAULT_CSS = """
-    Palette > Vertical { margin: 3 0 1 0; }
+    Palette > Vertical { margin: 3 0 0 0; }
     Palette LineInput { margin: 0 0 1 0; }
     Palette FoundActions { height: 1fr; overflow-y: scroll; scrollbar-size: 0 1; }
     """
@@ -81,7 +81,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         self._found = FoundActions()
 
     def compose(self) -> ComposeResult:
-        yield Vertical(LineInput(placeholder="Search for an action…"), self._found)
+        yield Vertical(LineInput(placeholder="Search for an action; enter runs it, esc closes"), self._found)
 
     def on_mount(self) -> None:
         self._search("")

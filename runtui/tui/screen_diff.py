@@ -11,7 +11,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import compress, pairwise
+from operator import ne
 from typing import Final, NamedTuple
 
 from rich.cells import cell_len, split_graphemes
@@ -186,7 +187,7 @@ def find_scroll(shown: Sequence[Row], wanted: Sequence[Row], changes: Changes) -
 
 def _changes(shown: Sequence[Row], wanted: Sequence[Row]) -> Changes:
     return {
-        y: [x for x, (one, other) in enumerate(zip(old, new, strict=True)) if one != other]
+        y: [*compress(range(len(new)), map(ne, old, new))]  # without bytecode for a cell
         for y, (old, new) in enumerate(zip(shown, wanted, strict=True))
         if old != new
     }

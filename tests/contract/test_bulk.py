@@ -159,6 +159,15 @@ async def a_web_page(body: Json, forward: Forward, number: int) -> httpx.Respons
     return httpx.Response(200, headers={"content-type": "text/html"}, stream=httpx.ByteStream(b"<html>Sign in"))
 
 
+async def of_another_batch(body: Json, forward: Forward, number: int) -> httpx.Response:
+    """Apply the second batch, but answer it with the refusals of another one."""
+    answer = await forward(body)
+    if number != 2:
+        return reply(answer)
+    refusals = [refused(item, 400, FORBIDDEN) for item in body["requests"]]
+    return reply({"responses": refusals}, headers={"client-request-id": "another"})
+
+
 async def not_offered(_body: Json, _forward: Forward, _number: int) -> httpx.Response:
     return reply({"error": {"code": "BadRequest", "message": "Resource not found for the segment '$batch'."}}, 400)
 
@@ -183,6 +192,7 @@ BENDS: Final[dict[str, tuple[Bend | Callable[[], Bend], set[Outcome]]]] = {
     "items missing": (items_missing, {Outcome.DONE}),
     "an item twice": (items_twice, {Outcome.DONE}),
     "a web page": (a_web_page, {Outcome.DONE}),
+    "the answer to another batch": (of_another_batch, {Outcome.DONE}),
     "no $batch": (not_offered, {Outcome.DONE}),
     "$batch forbidden": (not_allowed, {Outcome.DONE}),
     "the whole batch throttled": (whole_batch_throttled, {Outcome.DONE}),

@@ -290,6 +290,16 @@ async def test_the_runs_before_an_action_are_read_whatever_year_the_service_has(
     assert "0001-01-01T00%3A00%3A00Z" in asked[-1]
 
 
+async def test_what_a_service_sends_with_a_workflow_is_not_taken_for_the_runs_before_an_action() -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return (
+            reply(403) if request.url.path.endswith("/runs") else reply(200, {"id": "w1", RECENT_RUNS: [{"id": "r1"}]})
+        )
+
+    async with client(handle) as graph:
+        assert (await graph.observe(run_on_demand("w1", ["u1"]))).entity == {"id": "w1"}
+
+
 async def test_a_refusal_comes_with_words_and_the_whole_exchange() -> None:
     error = {"error": {"code": "BadRequest", "message": "Bad count.", "details": [{"target": "x", "message": "Bad."}]}}
 

@@ -163,6 +163,21 @@ async def test_one_listing_falls_back_to_plain_subjects_too() -> None:
     assert len(server.sent) == 3
 
 
+async def test_a_listing_that_breaks_off_is_not_begun_again_without_subjects() -> None:
+    def rule(path: str, _times: int) -> Item | None:
+        return (
+            (400, REFUSED, {})
+            if path == "/page2"
+            else (200, {"value": [ADELE], "@odata.nextLink": f"{ROOT}/page2"}, {})
+        )
+
+    server = ResultsServer(rule)
+    async with client(server) as graph:
+        with pytest.raises(GraphError):
+            [page async for page in graph.results.task_results("w1", "r0")]
+    assert len(server.sent) == 2
+
+
 async def test_a_throttled_item_and_the_items_it_affected_are_requested_again() -> None:
     def rule(path: str, times: int) -> Item | None:
         if "/r1/" in path and times == 1:

@@ -130,6 +130,7 @@ def test_a_person_is_found_by_sign_in_name_id_and_name(commands: Commands, capsy
     assert moments == sorted(moments, reverse=True)
     assert person(commands, capsys, user.user_principal_name) == by_id
     assert person(commands, capsys, user.id.upper()) == by_id
+    assert person(commands, capsys, user.user_principal_name.partition("@")[0]) == by_id
     show_person(commands.server(), user.id, output="table")
     assert len(capsys.readouterr().out.splitlines()) == len(by_id) + 1
 

@@ -96,7 +96,7 @@ async def test_a_run_that_somebody_changes_or_that_does_not_tell_when_it_changed
     found = {row.id: row.number("failedTasks") for row in workspace.store.window(EVERY_RUN, 0, 999)}
     assert (found[first.id], found[second.id]) == (77, 78)
     everything = {run["id"]: run for run in await sandbox.runs()}
-    assert {key: run.raw for key, run in stored_runs(workspace.store, everything).items()} == everything
+    assert {run.run_id: run.raw for run in stored_runs(workspace.store, everything)} == everything
 
 
 async def test_the_filter_is_what_the_service_documents(sandbox: Sandbox, clock: Clock) -> None:

@@ -7,6 +7,7 @@ import json
 import stat
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from runtui.auth.claims import read_claims
 from runtui.auth.signin import DeviceCode, SignInError, SignInState
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER, Directory
-from runtui.sandbox.authority.errors import OAuthError
+from runtui.sandbox.authority.errors import aadsts
 from tests import there
 from tests.contract.scripted_authority import ScriptedAuthority, unavailable, web_page
 from tests.contract.signing_in import ROOT, Gate, Pauses, by_device_code, cache_files, left_in, settings_for, signing_in
@@ -114,7 +115,7 @@ class TestDeviceCode:
     async def test_slow_down_slows_down(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         authority.auto_approve(polls=1)
         authority.next_error(70016)
-        authority.next_error(OAuthError("slow_down", "The client polls too fast."), times=2)
+        authority.next_error(replace(aadsts(70016), error="slow_down"), times=2)
         pauses = Pauses()
         async with signing_in(authority, tmp_path, pause=pauses) as sign_in:
             await sign_in.device_code(lambda _code: None)

@@ -51,7 +51,7 @@ def test_quitting_is_done(tmp_path: Path) -> None:
         assert LEAVE_ALTERNATE_SCREEN in terminal.received
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_a_request_to_end_restores_the_terminal(tmp_path: Path, number: signal.Signals) -> None:
     with probe(tmp_path) as terminal:
         terminal.wait_for("ready")

@@ -141,7 +141,7 @@ def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
     assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
-    assert hinted(*runs, **on_a_run, is_incomplete=True).startswith("edit refresh"), "a person need not wait"
+    assert hinted(*runs, **on_a_run, needs_refresh=True).startswith("edit refresh"), "a person need not wait"
     assert hinted(*runs, has_list=True, sign_in=nobody).startswith("sign_in filter"), "the way on"
     causes: tuple[Scope, ...] = ("causes", *VIEWS["causes"], "app")
     assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_view copy mark help"
@@ -167,10 +167,12 @@ async def test_refresh_and_pause_by_key(open_session: Opener) -> None:
         finished = session.workspace.refresh.progress.finished_at
         await session.press("p")
         await session.until(lambda: "paused" in session.header)
+        assert "r refresh" in session.text().splitlines()[-1]
         await session.press("r")
         await session.until(lambda: session.workspace.refresh.progress.finished_at != finished)
         await session.press("p")
         await session.until(lambda: "paused" not in session.text())
+        assert "r refresh" not in session.text().splitlines()[-1]
 
 
 async def test_the_hint_bar_is_one_line_of_whole_hints_in_every_place(open_session: Opener) -> None:

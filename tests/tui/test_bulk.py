@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from textual import events
 
-from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
-from runtui.services.workspace import Workspace
+from runtui.domain.rows import StoredRun
+from runtui.services.store.store import Store, stored_runs
 from runtui.services.writing.write import Step
 from runtui.tui import keys
 from runtui.tui.features import feature
@@ -69,7 +69,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         assert session.view == "review"
         assert "send this change to 38 runs?" in text
         assert "38 failed  →  canceled" in text
-        assert "workflows 38 Onboard" in text
+        assert "workflows  38 Onboard" in text
         assert "Type 38 to send" in text
         await type_keys(session, ["3"], "in one packet")
         assert graph.patches == []
@@ -111,11 +111,11 @@ async def test_a_form_of_very_many_runs_says_that_it_reads_them_and_gets_the_key
 ) -> None:
     may_read = threading.Event()
 
-    def slow(workspace: Workspace, run_ids: Collection[str], is_over: Callable[[], bool]) -> list[MarkedRun]:
+    def slow(store: Store, run_ids: Iterable[str], is_over: Callable[[], bool]) -> list[StoredRun]:
         assert may_read.wait(PATIENCE)
-        return bulk_sending.marked_runs(workspace, run_ids, is_over)
+        return stored_runs(store, run_ids, is_over)
 
-    monkeypatch.setattr(bulk_editing, "marked_runs", slow)
+    monkeypatch.setattr(bulk_editing, "stored_runs", slow)
     monkeypatch.setattr(bulk_editing, "_MANY", MANY)
     async with open_session(graph=forty()) as session:
         await type_keys(session, ["ctrl+a"], "slowly")
@@ -131,16 +131,16 @@ async def test_a_key_that_quits_ends_the_reading_of_very_many_runs(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     has_begun, may_read, has_ended = threading.Event(), threading.Event(), threading.Event()
-    found: list[list[MarkedRun]] = []
+    found: list[list[StoredRun]] = []
 
-    def slow(workspace: Workspace, run_ids: Collection[str], is_over: Callable[[], bool]) -> list[MarkedRun]:
+    def slow(store: Store, run_ids: Iterable[str], is_over: Callable[[], bool]) -> list[StoredRun]:
         has_begun.set()
         assert may_read.wait(PATIENCE)
-        found.append(bulk_sending.marked_runs(workspace, run_ids, is_over))
+        found.append(stored_runs(store, run_ids, is_over))
         has_ended.set()
         return []
 
-    monkeypatch.setattr(bulk_editing, "marked_runs", slow)
+    monkeypatch.setattr(bulk_editing, "stored_runs", slow)
     async with open_session(graph=forty()) as session:
         await type_keys(session, ["ctrl+a"], "slowly")
         session.app.keys.put(events.Key("e", "e"))
@@ -209,14 +209,13 @@ async def test_a_bulk_change_that_ends_at_once_is_reported(
     graph = Graph()
     async with open_session(graph=graph) as session:
         everything_ended = threading.Event()
-        read = bulk_sending.marked_runs
 
-        def read_late(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
+        def read_late(store: Store, run_ids: Iterable[str]) -> list[StoredRun]:
             assert everything_ended.wait(PATIENCE)
-            return read(workspace, run_ids)
+            return stored_runs(store, run_ids)
 
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
-        monkeypatch.setattr(bulk_sending, "marked_runs", read_late)
+        monkeypatch.setattr(bulk_sending, "stored_runs", read_late)
         session.app.post_message(events.Key("y", "y"))
         await session.until(lambda: len(graph.patches) == 5 and not session.workspace.saves.active())
         everything_ended.set()

@@ -259,14 +259,13 @@ async def test_a_key_for_the_app_is_known_before_the_server_is_asked(
     keyboard, typing = os.pipe()
     monkeypatch.setattr("sys.stdin", SimpleNamespace(fileno=lambda: keyboard))
     monkeypatch.setattr(TAKEOVER, "typed", b"")
+    monkeypatch.setattr(session, "terminal_size", lambda: (80, 24))
     monkeypatch.setattr("runtui.prelude.preview.write", lambda _text: None)
     async with open_session(size=(80, 24), runs=60) as opened:
         for key, is_served in (b"x", False), (b"/", True):
             os.write(typing, key)
-            stored = opened.workspace
-            paint = FirstPaint(stored.settings, 80, 24)
-            preview = Preview(paint, stored.store, stored.preferences.kept, moves=False)
-            with session._acting_on_keys(preview, reads=True):
+            paint = FirstPaint(opened.workspace.settings, 80, 24)
+            with session._previewing(opened.workspace, paint, moves=False, reads=True) as preview:
                 assert preview.is_served is is_served
             assert TAKEOVER.typed == key
     os.close(keyboard)

@@ -143,7 +143,7 @@ async def rested(session: Session) -> None:
     """Wait until the screen stays the same while the network is held."""
     if session.view == "causes":  # it draws only after a pause between keys
         drawing = session.find(CausesView)._drawing
-        await session.until(lambda: not (drawing._is_due or drawing._resting))
+        await session.until(lambda: not (drawing._is_due or drawing._is_resting))
     last, same = screen_of(session), 0
     while same < 3:
         await session.pilot.pause(0.02)

@@ -27,6 +27,7 @@ from runtui.tui.terminal import lay_out
 from runtui.tui.widgets.field_form import FormPainter
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.side_panel import AboutLine
 from tests.tui.conftest import Opener
 
 MUCH = 1_000_000
@@ -63,7 +64,7 @@ async def test_the_first_screen_gets_its_size_once(open_session: Opener, layouts
 def lines(monkeypatch: pytest.MonkeyPatch) -> Counter[Widget]:
     """Count the lines that each widget draws."""
     drawn: Counter[Widget] = Counter()
-    for kind in (Widget, LineTable, JsonView):
+    for kind in (Widget, LineTable, JsonView, AboutLine):
 
         def noted(self: Widget, y: int, draw: Any = kind.render_line) -> Strip:
             drawn[self] += 1

@@ -51,6 +51,7 @@ async def test_an_action_runs_from_the_palette(open_session: Opener) -> None:
     async with open_session() as session:
         await session.press("ctrl+p")
         assert len(found(session)) > 40
+        assert "e edit" not in session.text(), "a letter is text here"
         await session.type("the")
         assert found(session)[0] == "Theme", "a name comes before what is said of others"
         await session.press(*["backspace"] * 3)

@@ -196,6 +196,37 @@ async def test_the_first_refusal_holds_the_unsent_changes_until_a_person_continu
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
 
 
+async def test_a_run_that_somebody_changes_while_a_refusal_holds_it_is_not_written(bench: BulkBench) -> None:
+    """A person may take an hour to decide: what was read before says nothing any more."""
+    bench.answer_one("run-0", refused(403))
+    bench.graph.gate.clear()
+    bulk = bench.saves.submit_many(drafts())
+    held = asyncio.Event()
+    bulk.changed.subscribe(lambda _bulk: held.set())
+    async with asyncio.timeout(PATIENCE):
+        for _ in iter(lambda: len(bench.journal.entries()) < MANY, False):
+            await asyncio.sleep(0)
+        bench.graph.gate.set()
+        await held.wait()
+    sent = bench.canceled()
+    waiting = bench.graph.held.keys() - sent - {"run-0"}
+    recorded = {entry.run_id: entry.number for entry in bench.journal.entries()}
+    assert sent
+    assert waiting, "they are recorded and not sent"
+    for run_id in waiting:
+        bench.graph.held[run_id]["processingStatus"] = "completed"
+    bulk.resume()
+    await bench.ends(bulk)
+    assert bench.canceled() == sent
+    for run_id in waiting:
+        assert [conflict.now for conflict in bench.ended[run_id].conflicts] == ["completed"]
+        entry = there(bench.journal.entry(recorded[run_id]))
+        assert (entry.outcome, entry.words) == (
+            Outcome.NOT_DONE,
+            "It was not sent: the change waited, so the run is read again.",
+        )
+
+
 async def test_a_change_that_is_not_found_holds_the_rest_for_its_run_was_there(bench: BulkBench) -> None:
     bench.answer_one("run-0", refused(404))
     bulk = await bench.held(drafts())

@@ -6,15 +6,16 @@ import json
 from collections import Counter
 from typing import Any
 
-from runtui.domain.bulk_draft import MarkedRun, actions_of, by_count, common_values, drafts_of, mixed_values, model_of
+from runtui.domain.bulk_draft import actions_of, by_count, common_values, drafts_of, mixed_values, model_of
 from runtui.domain.draft import Draft, Edit
+from runtui.domain.rows import StoredRun
 from runtui.domain.times import parse_ticks
 from runtui.domain.triage.service_actions import cancel
 
 NOW = parse_ticks("2026-11-26T06:00:00Z")
 
 
-def a_run(number: int, **values: Any) -> MarkedRun:
+def a_run(number: int, **values: Any) -> StoredRun:
     received = {
         "id": f"run-{number}",
         "processingStatus": "failed",
@@ -23,10 +24,10 @@ def a_run(number: int, **values: Any) -> MarkedRun:
         "completedDateTime": None,
         "totalUsersCount": 3,
     }
-    return MarkedRun(f"run-{number}", "w1", "Onboard", {**received, **values})
+    return StoredRun(f"run-{number}", "w1", "Onboard", {**received, **values})
 
 
-def model(runs: list[MarkedRun], **texts: str) -> Draft:
+def model(runs: list[StoredRun], **texts: str) -> Draft:
     draft = model_of(runs, {})
     for name, text in texts.items():
         draft = draft.typed(name, text, NOW)
@@ -45,7 +46,7 @@ def test_values_that_all_runs_have_are_common_and_the_others_are_counted() -> No
 
 def test_a_moment_in_two_spellings_is_common_and_a_property_that_one_lacks_is_mixed() -> None:
     lacking = a_run(1, startedDateTime="2026-11-20T09:00:00.000Z")
-    lacking = lacking._replace(received={k: v for k, v in lacking.received.items() if k != "completedDateTime"})
+    lacking = lacking._replace(raw={k: v for k, v in lacking.raw.items() if k != "completedDateTime"})
     runs = [a_run(0), lacking]
     assert common_values(runs)["startedDateTime"] == "2026-11-20T09:00:00Z"
     assert mixed_values(runs) == {"completedDateTime": "1 null, 1 (not received)"}
@@ -99,7 +100,7 @@ def test_many_values_are_told_by_the_commonest() -> None:
 
 
 def test_a_run_that_is_listed_in_two_spellings_of_its_id_is_changed_once() -> None:
-    runs = [MarkedRun(name, "w1", "", {"id": name, "processingStatus": "inProgress"}) for name in ("a_1", "b_2", "A_1")]
+    runs = [StoredRun(name, "w1", "", {"id": name, "processingStatus": "inProgress"}) for name in ("a_1", "b_2", "A_1")]
     model = Draft("", "", {}, "changed").with_values({"processingStatus": "canceled"})
     assert [draft.run_id for draft in drafts_of(model, runs, ()).drafts] == ["a_1", "b_2"]
     assert [action.run_id for action in actions_of(cancel, runs, ()).drafts] == ["a_1", "b_2"]

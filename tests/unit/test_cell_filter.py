@@ -56,6 +56,12 @@ def test_the_help_names_a_field_as_it_can_be_typed_and_no_column_without_a_title
     assert cell_filter_help((*COLUMNS, count, count._replace(title=""))) == "text  name:…  sound:…  legs:…  !not"
 
 
+def test_where_nothing_has_a_name_a_colon_is_text() -> None:
+    wanted = cell_filter((COLUMNS[1]._replace(title=""),))("barks: cat")
+    assert wanted is not None
+    assert [row.name for row in ANIMALS if wanted({"sound": row.sound})] == ["Dog"]
+
+
 @pytest.mark.parametrize(
     ("text", "words", "place"),
     [

@@ -182,8 +182,9 @@ def test_a_mistake_in_the_file_names_its_line(line: str, what: str, tmp_path: Pa
     assert problem.line == 4
     assert what in problem.message
     assert "abc" not in problem.message, "a secret is not repeated"
-    with pytest.raises(UsageError, match="line 4"):
+    with pytest.raises(UsageError, match="line 4") as caught:
         chosen(path)
+    assert caught.value.hint == "runtui config check lists every problem of the file."
 
 
 def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ def caused(error: Exception, cause: BaseException) -> Exception:
     return error
 
 
-def untrusted() -> ssl.SSLCertVerificationError:
+def untrusted(code: int = 10) -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, "[SSL] certificate verify failed (_ssl.c:1)")
-    error.verify_message = "certificate has expired"
+    error.verify_message, error.verify_code = "certificate has expired", code
     return error
 
 
@@ -97,3 +97,18 @@ def test_the_sentence_names_the_root_cause(error: Exception, kind: FailureKind, 
     assert says in failure.message
     assert failure.message.endswith(".")
     assert not failure.message.endswith("..")
+
+
+@pytest.mark.parametrize(
+    ("cause", "hint"),
+    [
+        (untrusted(10), "A certificate has expired"),
+        (untrusted(62), "The certificate belongs to another server"),
+        (untrusted(20), ""),
+        (ssl.SSLError(1, "wrong version number"), "Check scheme and port of the root."),
+    ],
+)
+def test_a_failure_of_tls_says_what_to_check(cause: ssl.SSLError, hint: str) -> None:
+    said = failure_of(caused(httpx.ConnectError("x"), cause), may_be_sent=False).hint
+    assert said.startswith(hint)
+    assert bool(said) is bool(hint)

@@ -46,6 +46,16 @@ def test_json_is_one_array_and_a_line_an_entry(count: int) -> None:
     assert len(list(export(entries, "jsonl"))) == count
 
 
+def test_a_report_lists_what_is_known_and_tells_changes_and_body_apart() -> None:
+    lines = list(export([an_entry(7)], "md"))
+    listed = [line[2:].partition(":")[0] for line in lines if line.startswith("- ")]
+    assert listed == [
+        *("openedAt", "endedAt", "knownBy", "who", "profile", "tenant", "root", "workflow", "workflowId", "runId"),
+        *("method", "url", "status", "requestId", "clientRequestId", "`processingStatus`"),
+    ]
+    assert [line for line in lines if line.endswith(":")] == ["What changed:", "The body that was sent:"]
+
+
 def test_an_entry_without_an_outcome_is_open() -> None:
     facts = json.loads(next(export([an_entry(outcome=None, ended_at=None, status=None)], "jsonl")))
     assert (facts["outcome"], facts["endedAt"], facts["status"]) == ("open", None, None)

@@ -23,6 +23,7 @@ from runtui.private_files import (
     open_private,
     private_database,
     private_folder,
+    set_aside_database,
 )
 from runtui.services.records.drafts import Drafts
 from runtui.services.records.journal import Journal
@@ -264,3 +265,10 @@ def test_a_database_that_is_open_is_not_opened_once_more(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(os, "open", open_others)
     private_database(database)
+
+
+def test_a_database_is_set_aside_with_its_log(tmp_path: Path) -> None:
+    for name in ("runs.db", "runs.db-wal", "runs.db-shm", "other.db-wal"):
+        (tmp_path / name).touch()
+    set_aside_database(tmp_path / "runs.db", tmp_path / "aside.db")
+    assert {file.name for file in tmp_path.iterdir()} == {"aside.db", "aside.db-wal", "aside.db-shm", "other.db-wal"}

@@ -128,6 +128,17 @@ def test_the_last_update_proves_nothing_without_an_earlier_one(facts: dict[str, 
     assert verdict(change(**facts), reading(dated, **{UPDATED: moment(-3_600)}), []).is_proof
 
 
+@pytest.mark.parametrize(("seconds", "is_proof"), [(-3600, False), (1, True)])
+def test_a_run_that_was_canceled_before_the_action_was_sent_is_somebody_elses_work(
+    seconds: float, is_proof: bool
+) -> None:
+    before = {"processingStatus": "inProgress", UPDATED: EARLIER}
+    cancel = change(method="POST", url="http://127.0.0.1/beta/cancelProcessing", before=before, after={}, body="{}")
+    found = verdict(cancel, reading(processingStatus="canceled", lastUpdatedDateTime=moment(seconds)), [])
+    assert found.is_proof is is_proof
+    assert ("before this action was sent" in found.why) is not is_proof
+
+
 def test_the_moment_of_sending_is_taken_by_the_services_clock_when_the_run_is_read_hours_later() -> None:
     later = timedelta(hours=5)
     read = reading(SENT + AHEAD + later, **{UPDATED: moment(-10)})

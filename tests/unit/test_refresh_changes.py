@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runtui.domain.times import parse_ticks
-from runtui.services.refresh import FULL_EVERY, OVERLAP, REFUSED_FOR, Refresh, changes_since
+from runtui.services.refresh import FULL_EVERY, OVERLAP, Refresh, changes_since
 from runtui.services.store.file import KnownListing, known_listings, missing_orders
 from runtui.services.store.store import EVERY_RUN, Store, cells_of
 from tests import there
@@ -81,7 +81,7 @@ async def test_the_time_of_the_last_listing_survives_the_process_and_goes_with_i
 async def test_without_changes_nothing_is_written_until_the_overlap_has_passed(court: Court) -> None:
     def kept() -> KnownListing:
         with court.store.reading() as db:
-            return known_listings(db).by_workflow["joiner"]
+            return known_listings(db)["joiner"]
 
     for _ in range(9):
         assert await court.listing(30) == CHANGES
@@ -100,10 +100,8 @@ async def test_a_service_that_cannot_filter_is_listed_in_full_and_that_is_rememb
     assert court.failed_tasks("b") == 9
     assert ids(court.store) == {"b", "c"}
     assert await court.listing(30) == FULL
-    assert await court.listing(30, again=True) == FULL
     court.graph.changes = {}
-    assert await court.listing(REFUSED_FOR / 10_000_000) == FULL, "an hour has passed, too"
-    assert all(since for _, since in await court.listing(30)), "it may have learned to filter"
+    assert all(since for _, since in await court.listing(30, again=True)), "another session asks once more"
 
 
 async def test_trouble_that_is_not_about_the_filter_is_not_taken_for_a_refusal_of_it(court: Court) -> None:
@@ -185,25 +183,22 @@ async def test_a_service_that_does_not_tell_the_time_is_listed_in_full(court: Co
 
 
 @pytest.mark.parametrize(
-    ("as_of", "full_at", "now", "refused_at", "since"),
+    ("as_of", "full_at", "now", "since"),
     [
-        (0, 0, 1, None, -OVERLAP),
-        (50, 0, FULL_EVERY - 1, None, 50 - OVERLAP),
-        (50, 0, FULL_EVERY, None, None),
-        (0, 0, -OVERLAP, None, -OVERLAP),
-        (0, 0, -OVERLAP - 1, None, None),
-        (0, 0, None, None, None),
-        (0, 0, 1, 1 - REFUSED_FOR, -OVERLAP),
-        (0, 0, 1, 2 - REFUSED_FOR, None),
-        (0, 0, 1, 2 + REFUSED_FOR, -OVERLAP),
+        (0, 0, 1, -OVERLAP),
+        (50, 0, FULL_EVERY - 1, 50 - OVERLAP),
+        (50, 0, FULL_EVERY, None),
+        (0, 0, -OVERLAP, -OVERLAP),
+        (0, 0, -OVERLAP - 1, None),
+        (0, 0, None, None),
     ],
 )
 def test_the_time_since_which_changes_are_requested(
-    as_of: int, full_at: int, now: int | None, refused_at: int | None, since: int | None
+    as_of: int, full_at: int, now: int | None, since: int | None
 ) -> None:
     def later(moment: int | None) -> int | None:
         return None if moment is None else FIRST + moment
 
     known = KnownListing(FIRST + as_of, FIRST + full_at)
-    assert changes_since(known, later(now), later(refused_at)) == later(since)
-    assert changes_since(None, later(now), later(refused_at)) is None
+    assert changes_since(known, later(now)) == later(since)
+    assert changes_since(None, later(now)) is None

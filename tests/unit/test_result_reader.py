@@ -269,11 +269,13 @@ class LargeRun(FakeResults):
     def __init__(self) -> None:
         super().__init__()
         self.sends: dict[str, asyncio.Queue[None]] = defaultdict(asyncio.Queue)
+        self.began = asyncio.Event()
         self.expired: set[int] = set()
         """The readings, counted from 1, whose last next link has expired."""
 
     async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
+        self.began.set()
         self.batches.append([run_id for _, run_id in runs])
         for part in range(3):
             await self.sends[runs[0][1]].get()
@@ -318,6 +320,24 @@ async def test_a_large_run_is_read_on_when_somebody_returns_to_it(
     await look_at("r1")
     await look_at("r2")
     assert [*reader._runs] == ["r2"], "only one waits for a person to return"
+    await reader.close()
+
+
+async def test_a_reading_that_is_left_before_its_first_part_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtui.services.results.LINGER_SECONDS", 0)
+    put_problems(store, 1)
+    service = LargeRun()
+    reader = ResultReader(cast(GraphClient, service), store)
+    looking = asyncio.create_task(reader.read_run("w1", "r0"))
+    await service.began.wait()
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    await asyncio.sleep(0)  # the loop's turn in which the reading is left
+    for _ in range(3):
+        service.sends["r0"].put_nowait(None)
+    await reader.read_run("w1", "r0")
+    assert service.batches == [["r0"], ["r0"]]
     await reader.close()
 
 

@@ -26,7 +26,7 @@ NOW = parse_ticks("2026-11-20T12:00:00Z")
 
 
 def page(*, tasks: Sequence[TaskResult] | None = None, is_outdated: bool = False, **known: Any) -> Page:
-    stored = StoredRun(a_run(1), "w1", "Onboard [b]new[/b] hire")
+    stored = StoredRun("run-1", "w1", "Onboard [b]new[/b] hire", a_run(1))
     results = RunResults(tuple(tasks), (), is_outdated) if tasks is not None else None
     return run_page(KnownRun(run_id="run-1", stored=stored, results=results, **known), NOW)
 
@@ -77,7 +77,7 @@ def test_changes_from_here_are_told_with_what_became_of_them() -> None:
     noon = datetime(2026, 11, 3, 12, 5, tzinfo=UTC)
     undone = an_entry(12, undone_by=13)
     undo = an_entry(13, undoes=12, ended_at=noon)
-    unknown = an_entry(14, outcome=Outcome.UNKNOWN)
+    unknown = an_entry(14, outcome=Outcome.UNKNOWN, status=None)
     told = facts(entries=[unknown, undo, undone], has_draft=True)
     clock = f"3 Nov {noon.astimezone():%H:%M}"
     assert any(line.startswith("~ draft kept") for line in told)
@@ -88,17 +88,13 @@ def test_changes_from_here_are_told_with_what_became_of_them() -> None:
 
 
 def test_a_refused_try_is_not_the_end_while_the_change_is_in_progress() -> None:
-    refused, until = an_entry(2, outcome=Outcome.NOT_DONE), datetime(2026, 11, 3, 12, 3, 10, tzinfo=UTC)
+    refused = an_entry(2, outcome=Outcome.NOT_DONE, status=429, reason="Slow")
+    until = datetime(2026, 11, 3, 12, 3, 10, tzinfo=UTC)
     save = Save(1, Draft("run-1", "w1", {}), Step.PAUSED, entry=2, wait=Wait(exchange("PATCH"), 7.0, until))
-    assert [
-        line
-        for line in facts(entries=[refused], save=save)
-        if line.endswith(f": refused, tried again at {second_text(until)}")
-    ]
-    signing_in = save._replace(step=Step.SIGNING_IN, wait=None)
-    assert [line for line in facts(entries=[refused], save=signing_in) if line.endswith(": refused, tried again")]
-    for other in (None, save._replace(entry=None), save._replace(entry=3)):
-        assert [line for line in facts(entries=[refused], save=other) if line.endswith(": not done")]
+    again, signing_in = f"refused, tried again at {second_text(until)}", save._replace(step=Step.SIGNING_IN, wait=None)
+    others = [(other, "not done (429 Slow)") for other in (None, save._replace(entry=None), save._replace(entry=3))]
+    for other, words in ((save, again), (signing_in, "refused, tried again"), *others):
+        assert any(line.endswith(f": {words}") for line in facts(entries=[refused], save=other))
 
 
 def test_many_causes_and_changes_are_counted() -> None:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from runtui.domain.bulk_draft import MarkedRun, actions_of
+from runtui.domain.bulk_draft import actions_of
 from runtui.domain.report import Outcome
+from runtui.domain.rows import StoredRun
 from runtui.domain.triage.service_actions import (
     AS_OF,
     RECENT_RUNS,
@@ -452,7 +453,7 @@ async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
 
 def test_runs_that_an_action_cannot_help_are_counted_by_state() -> None:
     runs = [
-        MarkedRun(f"r{n}", WORKFLOW, "Onboard", {**RUN, "id": f"r{n}", "processingStatus": state})
+        StoredRun(f"r{n}", WORKFLOW, "Onboard", {**RUN, "id": f"r{n}", "processingStatus": state})
         for n, state in enumerate(("inProgress", "queued", "completed", "queued"))
     ]
     bulk = actions_of(cancel, runs, {"r3"}, {"r9"})

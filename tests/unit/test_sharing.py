@@ -117,7 +117,9 @@ def test_a_posix_shell_takes_a_command_as_its_words(body: dict[str, Any], tag: s
         sent = words[words.index("--data-raw" if words[0] == "curl" else "--body") + 1]
         assert json.loads(sent) == redact_values(body)
         assert not any("Bearer x" in word or word.startswith("Host") for word in words)
-    assert f"If-Match: {visible(redact(tag))}" in shlex.split(curl(request))
+    headers = shlex.split(curl(request))
+    assert f"If-Match: {visible(redact(tag))}" in headers
+    assert headers.count("Content-Type: application/json") == 1
 
 
 def test_the_token_of_a_curl_command_is_a_variable_and_the_shell_fills_it_in() -> None:
@@ -180,7 +182,7 @@ def a_handoff(
     run = {"id": "r-1", "processingStatus": status, "totalUsersCount": 3, "startedDateTime": "2026-11-25T10:00:00.5Z"}
     results = RunResults(tuple(failures), (), is_outdated=False) if failures else None
     choices = {key: facts.pop(key) for key in ("requests", "reduce_people") if key in facts}
-    known = KnownRun("r-1", StoredRun(run, "w-1", name), results=results, **facts)
+    known = KnownRun("r-1", StoredRun("r-1", "w-1", name, run), results=results, **facts)
     return run_handoff(known, origin, **choices)
 
 
@@ -192,7 +194,7 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
         "## Failed: `Welcome`, 2 users",
         "No manager for 1.", "No manager for 2.", "`Ann Number1`, `u1@c.example`, `id-1`",
         "The user has a mail address.",
-        "2 users with a failed task.", "`#12` unknown", "request-id: `req-1`", "client-request-id: `own-1`",
+        "2 users with a failed task.", "`#12` unknown (200)", "request-id: `req-1`", "client-request-id: `own-1`",
         "A draft of a change is kept", "by `lee@contoso.example`", "tenant: `Contoso`", "2026-11-26 06:00:00 UTC",
         "<https://entra.microsoft.com/#view/",
     ):  # fmt: skip
@@ -310,7 +312,7 @@ def test_times_of_a_hand_over_do_not_age() -> None:
     assert "- 1 task not ended, the first begun 2026-11-25 10:00:01 UTC." in page
     assert "`Waits for [a callback](http://e.example).`" in page
     details = {"quarantineType": "countBasedThresholdExceeded", "quarantinedDateTime": "2026-11-25T09:00:00Z"}
-    run = StoredRun({"processingStatus": "quarantined"}, "w-1", "Onboard")
+    run = StoredRun("r-1", "w-1", "Onboard", {"processingStatus": "quarantined"})
     page = handoff_markdown(run_handoff(KnownRun("r-1", run, {"id": "w-1", "quarantineDetails": details}), ORIGIN))
     assert "in quarantine since 2026-11-25 09:00:00 UTC: it exceeded the limit on the number of users" in page
     assert " ago" not in page

@@ -25,12 +25,6 @@ class Owner:
         self._due, self.rest = call, seconds
         return self
 
-    def stop(self) -> None:
-        self._due = None
-
-    def call_next(self, call: Callable[[], object]) -> None:
-        call()
-
     def run_out(self) -> None:
         """Let the time of the timer pass."""
         due, self._due = self._due, None
@@ -87,32 +81,16 @@ def test_while_much_changes_it_is_drawn_once_a_second_and_a_single_change_at_onc
     assert (desk.drawn, desk.owner.rest) == (14, RELOAD_SECONDS)
 
 
-def test_while_somebody_types_it_is_put_off_and_drawn_after_the_effect_of_a_key(desk: Desk) -> None:
+def test_while_somebody_types_it_is_put_off_and_drawn_at_the_limit(desk: Desk) -> None:
     desk.throttle.ask()
     desk.throttle.ask()
     for _ in range(MAX_DELAYS):
         desk.pass_by(typing=True)
-        desk.foreground.note_handled()
-    assert desk.drawn == 1, "it waits for a pause"
+        assert desk.drawn == 1, "it waits for a pause"
     desk.pass_by(typing=True)
-    assert desk.drawn == 1, "and not at any moment: the next key may be on its way"
-    assert desk.foreground.has_waiters, "somebody has to tell"
-    desk.foreground.note_handled()
     assert desk.drawn == 2
-    desk.foreground.note_handled()
     desk.pass_by()
     assert desk.drawn == 2, "once"
-
-
-def test_an_unhandled_key_delays_drawing_no_longer_than_the_limit(desk: Desk) -> None:
-    desk.throttle.ask()
-    desk.throttle.ask()
-    for _ in range(MAX_DELAYS + 2):
-        assert desk.drawn == 1
-        desk.pass_by(typing=True)
-    assert desk.drawn == 2
-    desk.foreground.note_handled()
-    assert desk.drawn == 2
 
 
 def test_a_pause_in_typing_is_enough(desk: Desk) -> None:

@@ -133,13 +133,6 @@ class Directory:
             raise aadsts(65001, client_id=application.client_id, name=application.name)
         return Scopes(requested, permissions)
 
-    def granted_scope(self, scopes: Scopes) -> str:
-        """Return the `scope` of a token response: the requested scopes, and the permissions that `.default` granted."""
-        words = [word for word in scopes.requested if word != "offline_access"]
-        if any(word.endswith("/.default") for word in words):
-            words += [f"{self.resource}/{permission}" for permission in sorted(scopes.permissions)]
-        return " ".join(dict.fromkeys(words))
-
     def _permission(self, word: str) -> str:
         """Return the permission that a scope names; empty for a scope of the sign-in itself."""
         if word in _PROTOCOL_SCOPES:

@@ -25,7 +25,7 @@ class OAuthError(Exception):
     """Entra's refinement of `error`."""
     status: int = 400
     number: int = 0
-    """The AADSTS number; 0 for none."""
+    """The AADSTS number, set by `numbered`."""
 
     def numbered(self, number: int, **facts: object) -> OAuthError:
         """Return the error with its number. Names in braces in the text stand for facts of the request; an unknown one
@@ -34,7 +34,7 @@ class OAuthError(Exception):
 
     @property
     def headline(self) -> str:
-        return f"AADSTS{self.number}: {self.text}" if self.number else self.text
+        return f"AADSTS{self.number}: {self.text}"
 
     def body(self, *, now: int, trace_id: str, correlation_id: str, base: str) -> dict[str, Any]:
         """Return the JSON of the response. `now` is in ticks; `base` is the authority's own address."""
@@ -44,13 +44,12 @@ class OAuthError(Exception):
             "error_description": (
                 f"{self.headline} Trace ID: {trace_id} Correlation ID: {correlation_id} Timestamp: {moment}"
             ),
-            "error_codes": [self.number] if self.number else [],
+            "error_codes": [self.number],
             "timestamp": moment,
             "trace_id": trace_id,
             "correlation_id": correlation_id,
+            "error_uri": f"{base}/error?code={self.number}",
         }
-        if self.number:
-            body["error_uri"] = f"{base}/error?code={self.number}"
         if self.suberror:
             body["suberror"] = self.suberror
         return body
@@ -96,17 +95,11 @@ AADSTS: Final = {
         "The Code_Verifier does not match the code_challenge supplied in the authorization request."),
     700016: OAuthError("unauthorized_client",
         "Application with identifier '{client_id}' was not found in the directory '{tenant}'."),
-    700025: OAuthError("invalid_client",
-        "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
-        status=401),
     700082: OAuthError("invalid_grant",
         "The refresh token has expired due to inactivity. The token was issued on {issued} and was inactive for "
         "{idle}.",
         "bad_token"),
     900144: OAuthError("invalid_request", "The request body must contain the following parameter: '{parameter}'."),
-    7000216: OAuthError("invalid_client",
-        "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
-        status=401),
     9002313: OAuthError("invalid_grant", "Invalid request. Request is malformed or invalid."),
     9002325: OAuthError("invalid_request", "Proof Key for Code Exchange (S256) is required for this client."),
 }  # fmt: skip

@@ -96,8 +96,6 @@ class Authority:
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
         """Return the response of the token endpoint. Every application here is a public client."""
         application = self.directory.application(form.get("client_id", ""))
-        if form.get("client_assertion") or form.get("client_secret"):
-            raise aadsts(700025)
         grant = form.get("grant_type", "")
         if grant in _DEVICE_GRANTS:
             return self.devices.poll(form, application)
@@ -106,7 +104,7 @@ class Authority:
         if grant == "refresh_token":
             scope, claims = form.get("scope", ""), form.get("claims", "")
             return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
-        raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
+        raise aadsts(70003, grant=grant)
 
     def revoke(self, user: User) -> str:
         """End every grant of a user: refresh tokens are refused, and access tokens are challenged. Return the

@@ -64,7 +64,7 @@ class Issuer:
         scopes = self._directory.scopes(scope, grant.user, grant.application)
         response = {
             "token_type": "Bearer",
-            "scope": self._directory.granted_scope(scopes),
+            "scope": " ".join(word for word in scopes.requested if word != "offline_access"),
             "expires_in": self.lifetime,
             "ext_expires_in": self.lifetime,
             "access_token": self._access_token(grant, scopes, claims, is_fresh=is_interactive),

@@ -182,7 +182,6 @@ class Drafts:
         """Close the file; the next write opens it again."""
         db, self._db = self._db, None
         if db is not None and (aside := db.let_go()) is not None:
-            self.set_aside = aside
             self.failed.announce(broken_journal(aside))
 
 

@@ -84,9 +84,10 @@ def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHisto
     ]
 
 
-def workflows(db: sqlite3.Connection) -> list[tuple[str, dict[str, Any]]]:
-    """Return every workflow as received, with its id, by name."""
-    found = db.execute("SELECT id, CAST(name AS TEXT), raw FROM workflow").fetchall()
+def workflows(db: sqlite3.Connection, only: str | None = None) -> list[tuple[str, dict[str, Any]]]:
+    """Return every workflow as received, with its id, by name; `only` is the id of a single one."""
+    where, values = ("", ()) if only is None else ("WHERE id = ?", (only,))
+    found = db.execute(f"SELECT id, CAST(name AS TEXT), raw FROM workflow {where}", values).fetchall()
     found.sort(key=lambda workflow: workflow[1].casefold())
     return [(key, kept_object(raw) or {"id": key, "displayName": name}) for key, name, raw in found]
 

@@ -67,10 +67,9 @@ _SEGMENTS: Final = (
 nearly every page; here it changes those of the last segment. The values in sqlite_stat1 make SQLite search each segment
 ("skip-scan")."""
 
-_LISTING_TABLES: Final = (
+_LISTING_TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS listing (workflow_id TEXT PRIMARY KEY, as_of INTEGER NOT NULL,"
-    " full_at INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS filter_refused (at INTEGER NOT NULL)",
+    " full_at INTEGER NOT NULL) WITHOUT ROWID"
 )
 
 RUN_TABLE: Final = ("rowid", "workflow_name", "workflow_key", *INDEXED)
@@ -229,7 +228,7 @@ def _open_private(path: Path) -> sqlite3.Connection:
         # In a file of another version the names are taken: that is an SQL error, and the file is set aside.
         for statement in () if version == VERSION and _has_our_runs(db) else _schema():
             db.execute(statement)
-        for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _ACTIVE_INDEX):
+        for statement in (TRIAGE_TABLE, _LISTING_TABLE, _ACTIVE_INDEX):
             db.execute(statement)
         db.execute("SELECT revision FROM state").fetchone()
         db.execute("SELECT revision FROM results_state").fetchone()
@@ -345,27 +344,14 @@ class KnownListing(NamedTuple):
     """When all runs were last read; later deletions are unknown."""
 
 
-class KnownListings(NamedTuple):
-    """The facts about listings that are kept for the next one."""
-
-    by_workflow: Mapping[str, KnownListing]
-    filter_refused: int | None
-    """When the service refused to list only changes (ticks); None if it did not."""
-
-
-def known_listings(db: sqlite3.Connection) -> KnownListings:
+def known_listings(db: sqlite3.Connection) -> dict[str, KnownListing]:
     are_moments = "typeof(as_of) = 'integer' AND typeof(full_at) = 'integer'"
     found = db.execute(f"SELECT workflow_id, as_of, full_at FROM listing WHERE {are_moments}")
-    listings = {key: KnownListing(*known) for key, *known in found}
-    return KnownListings(listings, db.execute("SELECT max(at) FROM filter_refused").fetchone()[0])
+    return {key: KnownListing(*known) for key, *known in found}
 
 
 def put_listing(db: sqlite3.Connection, workflow_id: str, known: KnownListing) -> None:
     db.execute("REPLACE INTO listing VALUES (?, ?, ?)", (storable(workflow_id), *known))
-
-
-def put_filter_refused(db: sqlite3.Connection, at: int) -> None:
-    db.execute("INSERT INTO filter_refused VALUES (?)", (at,))
 
 
 def release_pages(db: sqlite3.Connection) -> None:

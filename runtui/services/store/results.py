@@ -377,7 +377,7 @@ def _indexed(task: TaskResult) -> tuple[str, str, str, int]:
         storable(task.task_name).casefold(),
         task.cause_key,
         storable(task.reason).casefold() if task.is_failed else "",
-        NO_NUMBER if task.updated is None else task.updated,
+        NO_NUMBER if (updated := task.updated) is None else updated,
     )
 
 

@@ -20,11 +20,11 @@ from contextlib import contextmanager, suppress
 from itertools import chain, takewhile
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from runtui.announcer import Announcer
 from runtui.domain.columns import Needs
-from runtui.domain.rows import NO_NUMBER, RunRow, cells_needed, storable, stored_id
+from runtui.domain.rows import NO_NUMBER, RunRow, StoredRun, cells_needed, storable, stored_id
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
@@ -92,14 +92,6 @@ _MAX_USERS_SO_FAR: Final = (
     "SELECT max(total_users), max(failed_users) FROM (SELECT total_users, failed_users FROM run LIMIT 10000)"
 )
 """The same while those indexes are missing, from the first runs only."""
-
-
-class StoredRun(NamedTuple):
-    """One run as received, and its workflow."""
-
-    raw: dict[str, Any]
-    workflow_id: str
-    workflow_name: str
 
 
 class _SeenRows:
@@ -371,7 +363,7 @@ class Store:
         with self.reading() as db:
             found = db.execute(sql, (storable(run_id),)).fetchone()
         if found is not None and (raw := kept_object(found[0])) is not None:
-            return StoredRun(raw, *found[1:])
+            return StoredRun(run_id, found[1], found[2], raw)
         self.doubted.update(found[1:2] if found else ())
         return None
 
@@ -509,7 +501,8 @@ class Store:
 
 def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:
     """Return a workflow as received; None if it is not listed."""
-    return next((raw for raw in store.workflows() if raw.get("id") == workflow_id), None)
+    with store.reading() as db:
+        return next((raw for _, raw in workflows(db, storable(workflow_id))), None)
 
 
 def workflow_name_of(store: Store, run_id: str, workflow_id: str) -> str:
@@ -536,13 +529,11 @@ def cells_of(store: Store) -> Needs:
     return cells_needed(statuses, names, *(count if isinstance(count, int) else 0 for count in most))
 
 
-def stored_runs(
-    store: Store, run_ids: Iterable[str], is_over: Callable[[], bool] = lambda: False
-) -> dict[str, StoredRun]:
-    """Return some runs by id, in the order of their ids, without missing ones; not all once `is_over` returns True.
-    Call it in a thread."""
+def stored_runs(store: Store, run_ids: Iterable[str], is_over: Callable[[], bool] = lambda: False) -> list[StoredRun]:
+    """Return some runs in the order of their ids, without missing ones; not all if `is_over` returns True. Call it in a
+    thread: a million take a minute."""
     wanted = takewhile(lambda _: not is_over(), sorted(run_ids))
-    return {run_id: run for run_id in wanted if (run := store.get(run_id)) is not None}
+    return [run for run_id in wanted if (run := store.get(run_id)) is not None]
 
 
 class RunRows:

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 from runtui.announcer import Announcer
 from runtui.domain.report import Outcome
-from runtui.errors import RuntuiError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.retry import Retry, retry_of
 from runtui.services.foreground import PIECE_SECONDS, Foreground
@@ -29,6 +28,7 @@ from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.write import (
     Effect,
     Identify,
+    OutdatedError,
     Pause,
     Read,
     Recall,
@@ -160,10 +160,18 @@ class Bulk:
             self._take_in(item)
 
     def resume(self) -> None:
-        """Continue after a refusal; further ones with its title do not hold the rest."""
-        if self.held_by is not None and self.held_by.fault is not None:
+        """Continue after a refusal; further ones with its title do not hold the rest. A person may have taken long to
+        decide: what was read before is read again."""
+        if self.held_by is None:
+            return
+        if self.held_by.fault is not None:
             self._accepted.add(self.held_by.fault.title)
         self.held_by = None
+        for kind in (Identify, Record, Send):
+            waiting, self._ready[kind] = self._ready[kind], deque()
+            for item in waiting:
+                if self._advance(item, OutdatedError()):
+                    self._take_in(item)
         self._news.set()
 
     def stop(self) -> None:
@@ -232,7 +240,7 @@ class Bulk:
     def _advance(self, item: _Item, reply: object) -> bool:
         """Let a change continue with its reply; return whether it needs another effect."""
         try:
-            if isinstance(reply, RuntuiError):
+            if isinstance(reply, Exception):
                 item.effect = item.writing.throw(reply)
             else:
                 item.effect = item.writing.send(reply)

@@ -24,7 +24,7 @@ from runtui.domain.triage.service_actions import (
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, GraphClient, RunUpdate
-from runtui.services.records.journal import Intent, Journal
+from runtui.services.records.journal import Journal
 from runtui.services.records.journal_file import JournalError
 from runtui.services.store.store import Store, workflow_names_of, workflow_of
 from runtui.services.tasks import uncancelled
@@ -98,7 +98,8 @@ class WriteDriver:
                 case Record():
                     replies = await uncancelled(asyncio.to_thread(self.journal.open_many, intents))
                 case Send():
-                    replies = await self._client.update_runs(list(map(_update_of, intents)))
+                    new = [RunUpdate(i.workflow_id, i.run_id, i.body, i.client_request_id, i.if_match) for i in intents]
+                    replies = await self._client.update_runs(new)
                 case Recall():
                     replies = [await asyncio.to_thread(self._recorded, save) for save in saves]
                 case Settle():
@@ -173,10 +174,6 @@ class WriteDriver:
         why = save.fault.title if save.fault is not None else conflicts or "no fault"
         _logger.info("change #%s of run %s: %s (%s)", save.entry or "none", save.run_id, save.outcome_so_far.value, why)
         self.announce(save)
-
-
-def _update_of(intent: Intent) -> RunUpdate:
-    return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
 
 
 def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> None:

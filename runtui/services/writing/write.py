@@ -42,6 +42,10 @@ _logger: Final = logging.getLogger("runtui.write")
 Reply = TypeVar("Reply")
 
 
+class OutdatedError(Exception):
+    """Thrown into a write before its request: it waited, so what it read may be out of date. It reads again."""
+
+
 class Step(Enum):
     """The step of a save; the words appear in the row and in the panel."""
 
@@ -252,7 +256,10 @@ Writing: TypeAlias = Generator[Effect[Any], Any, Save]
 def write(save: Save, now: Callable[[], datetime]) -> Writing:
     """Write from the fresh read to the recorded outcome; again while nothing was applied and a retry makes sense."""
     for attempt in count(1):
-        save = yield from _attempt(save, attempt, now)
+        try:
+            save = yield from _attempt(save, attempt, now)
+        except OutdatedError:
+            save = save._replace(fresh=None)
         if not save.active:
             break
     return save
@@ -283,7 +290,13 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
 
 def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int, now: Callable[[], datetime]) -> Writing:
     """Send what is recorded, and record the outcome; return as `_attempt` does."""
-    if (answer := (yield from Send(save, intent))) is None:
+    try:
+        answer = yield from Send(save, intent)
+    except OutdatedError:
+        words = "It was not sent: the change waited, so the run is read again."
+        yield from _settled(save, settlement_of(save._replace(step=Step.WAITING), intent, words))
+        raise
+    if answer is None:
         save = save._replace(step=Step.WAITING, stopped=True)
         save = yield from _settled(save, settlement_of(save, intent, "It was stopped before it was sent."))
         return ended(save)

@@ -38,6 +38,27 @@ class HelpLines(Widget):
     def render(self) -> Content:
         return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
+    def explain(self, form: FieldForm) -> None:
+        """Show the help of the form's current field; above an open dropdown, only how to find a value there."""
+        draft, field, menu = form.shown.draft if form.shown is not None else None, form.field, form.menu
+        if draft is None:
+            return
+        room = form.size.height + self.size.height - 1 - _HELP_LINES
+        hidden = len(menu.lines) - room if menu is not None else 0
+        lines = _HELP_LINES - int(hidden > 0)
+        if self.size.height != lines:
+            self.styles.height = lines
+        if menu is not None:
+            more = f" {count_words(hidden - 1, 'value')} out of sight." if hidden > 1 else ""
+            self.text = Content(f"Type to find a value.{more}")
+            return
+        reading = moment_reading(draft.text(field), now_ticks()) if field.kind == "datetime" else ""
+        edit = draft.edits.get(field.name)
+        if edit is not None and isinstance(edit.value, str) and field.kind == "datetime":
+            reading = f"{edit.value} = {moment_reading(edit.value, now_ticks())}"
+        warnings = "  ".join(f"! {sentence}" for sentence in draft.warnings())
+        self.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
+
 
 class DraftFields(Widget):
     """The part of a view that shows a draft, in the form of one run and in that of many: its fields, with help below
@@ -66,19 +87,11 @@ class DraftFields(Widget):
         yield self.fields
         yield self._help
 
-    @property
-    def counts(self) -> str:
-        """The number of changed and of wrong fields, as text for a title."""
-        if self.draft is None:
-            return ""
-        counts = ((len(self.draft.changes()), "changed"), (len(self.draft.errors()), "wrong"))
-        return "".join(f"  {count} {word}" for count, word in counts if count)
-
     def load(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Show a draft and focus processingStatus; see `FieldForm.load` for `mixed`."""
         self.draft, self.newer = draft, {}
         self.fields.load(draft, mixed)
-        self._show_help()
+        self._help.explain(self.fields)
         self.take_focus()
 
     def take_focus(self) -> None:
@@ -94,7 +107,7 @@ class DraftFields(Widget):
         self.draft = draft
         self._keep(draft)
         self.fields.put(draft, self.newer)
-        self._show_help()
+        self._help.explain(self.fields)
         self.post_message(ActionView.Changed())
 
     def action_revert(self) -> None:
@@ -115,31 +128,18 @@ class DraftFields(Widget):
             self._keep(self.draft)
             self.post_message(ActionView.Changed())
         self.fields.show(self.draft or draft, self.newer)
-        self._show_help()
+        self._help.explain(self.fields)
 
     def on_field_form_entered(self) -> None:
         """Show the help of the entered field in the same frame."""
-        self._show_help()
+        self._help.explain(self.fields)
         self.post_message(ActionView.Changed())
 
-    def _show_help(self) -> None:
-        draft, field, menu = self.draft, self.fields.field, self.fields.menu
-        if draft is None:
-            return
-        hidden = len(menu.lines) - (self.size.height - 1 - _HELP_LINES) if menu is not None else 0
-        lines = _HELP_LINES - int(hidden > 0)
-        if self._help.size.height != lines:
-            self._help.styles.height = lines
-        if menu is not None:
-            more = f" {count_words(hidden - 1, 'value')} out of sight." if hidden > 1 else ""
-            self._help.text = Content(f"Type to find a value.{more}")
-            return
-        reading = moment_reading(draft.text(field), now_ticks()) if field.kind == "datetime" else ""
-        edit = draft.edits.get(field.name)
-        if edit is not None and isinstance(edit.value, str) and field.kind == "datetime":
-            reading = f"{edit.value} = {moment_reading(edit.value, now_ticks())}"
-        warnings = "  ".join(f"! {sentence}" for sentence in draft.warnings())
-        self._help.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
+
+def counts_of(draft: Draft) -> str:
+    """Return the number of changed and of wrong fields, as text for a title."""
+    counts = ((len(draft.changes()), "changed"), (len(draft.errors()), "wrong"))
+    return "".join(f"  {count} {word}" for count, word in counts if count)
 
 
 class FormView(DraftFields, ActionView[None]):
@@ -159,17 +159,9 @@ class FormView(DraftFields, ActionView[None]):
         self._disputed, self._workflow_name = (), workflow_name
         self.load(draft)
 
-    def resumed(self) -> None:
-        """Take over the run, which may have been read meanwhile."""
-        self._follow_the_run()
-
     def show_in(self, panel: Panel) -> None:
         if self.draft is not None:
             panel.show_draft(self.draft)
-
-    def on_field_form_entered(self) -> None:
-        """Take over the run's newer values, which wait while a dropdown is open."""
-        self._follow_the_run()
 
     def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:
         """Take over a newly read run; ignore it if it is not the draft's run."""
@@ -197,12 +189,17 @@ class FormView(DraftFields, ActionView[None]):
             if words := write_words.run_has_changed(before, draft, disputed):
                 self.say(words, "warning" if disputed else "information")
 
+    resumed = _follow_the_run
+    """The run may have been read meanwhile."""
+    on_field_form_entered = _follow_the_run
+    """Its newer values wait while a dropdown is open."""
+
     def title(self) -> Content:
         """Return the counts of changed and wrong fields, the workflow's name and the run's id."""
         if self.draft is None:
             return Content()
         name, run_id = content(self._workflow_name), content(middle(self.draft.run_id, 24))
-        return Content.assemble(("Edit", "bold"), self.counts, "  ", name, "  ", run_id)
+        return Content.assemble(("Edit", "bold"), counts_of(self.draft), "  ", name, "  ", run_id)
 
     def action_changed_only(self) -> None:
         """Switch between sending all required properties and only the changed ones."""

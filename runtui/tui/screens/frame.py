@@ -235,7 +235,7 @@ class Chrome:
             marked_runs=marks if view.changes_marked else 0,
             is_covered=bool(listed and listed.filter_text) or (self.panel.is_open and self.app.size.width < WIDE),
             has_list=has_list,
-            is_incomplete=has_list and progress is not None and progress.why_incomplete is not None,
+            needs_refresh=has_list and bool(progress and (progress.paused or progress.why_incomplete)),
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
         )

@@ -55,7 +55,7 @@ _LINE: Final[Column[Choice[Any]]] = Column("line", "", 1, 1, lambda choice, _: L
 
 _CHOICES: Final[Resource[Choice[Any], str]] = in_memory(
     "Choices", "choice", (_LINE,), lambda choice: choice.line, ""
-)._replace(filter_help="a part of a line", fields=())
+)._replace(filter_help="a part of a line")
 """The lines of a picker, as far as its filter knows them."""
 
 

@@ -347,7 +347,7 @@ def review_of(bulk: BulkDraft, target: Iterable[tuple[str, str]], *, hint: str, 
     if left_out := bulk.left_out_words():
         facts.append(content(f"left out: {left_out}", "$text-warning"))
     facts += [Content("")] if facts else []
-    facts += [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+    facts += [Content.assemble((f"{name:10} ", "$text-muted"), content(value)) for name, value in target]
     if several := bulk.drafts[0].unchanged_words():
         facts.append(Content(f"Also sends {several}; the Request tab has the body."))
     facts += _bodies(bulk)

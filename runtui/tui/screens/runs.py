@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 from textual.content import Content
 from textual.message_pump import MessagePump
-from textual.timer import Timer
 from textual.worker import Worker
 
 from runtui.domain.columns import Order
@@ -65,7 +64,7 @@ MAX_DELAYS: Final = 7
 class Throttle:
     """Calls `call` at the first request, and once after the last. In between it rests for `RELOAD_SECONDS`, then twice
     as long after each call, up to `LONGEST_REST`. If a person types then, it waits for a pause between keys, up to two
-    seconds, then until the next key has taken effect.
+    seconds.
     """
 
     def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
@@ -75,11 +74,11 @@ class Throttle:
         self._put_off = 0
         self._rests = 1
         """How long the next call rests, in RELOAD_SECONDS."""
-        self._resting: Timer | None = None
+        self._is_resting = False
         self._is_due = False
 
     def ask(self) -> None:
-        if self._resting is not None:
+        if self._is_resting:
             self._is_due = True
             return
         self._rest(self._rests)
@@ -87,27 +86,18 @@ class Throttle:
         self._call()
 
     def _rest(self, rests: int = 1) -> None:
-        self._resting = self._owner.set_timer(RELOAD_SECONDS * rests, self._rested)
+        self._is_resting = True
+        self._owner.set_timer(RELOAD_SECONDS * rests, self._rested)
 
     def _rested(self) -> None:
-        self._resting = None
+        self._is_resting = False
         if not self._is_due:
             self._rests = 1
-            return
-        if self._put_off <= MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
+        elif self._put_off < MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
             self._put_off += 1
             self._rest()
-            if self._put_off > MAX_DELAYS:
-                self._foreground.call_after_next_input(partial(self._owner.call_next, self.call_due))
-            return
-        self.call_due()
-
-    def call_due(self) -> None:
-        """Make a pending call now, if there is one."""
-        if self._is_due:
-            if self._resting is not None:
-                self._resting.stop()
-            self._put_off, self._is_due, self._resting = 0, False, None
+        else:
+            self._put_off, self._is_due = 0, False
             self.ask()
 
 

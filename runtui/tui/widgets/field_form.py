@@ -350,7 +350,8 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     def _press_in_menu(self, menu: ChoiceMenu, key: str) -> None:
         if key in ("enter", "space", "tab", "shift+tab"):
-            self._choose(menu.value)
+            self._close_menu(menu.value)
+            self.draw()
             if key.endswith("tab"):
                 self._walk(1 if key == "tab" else -1)
         elif key == "escape":
@@ -371,13 +372,10 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             self.draw()
             self._keep_in_sight()
 
-    def _choose(self, value: str) -> None:
-        """Report a value of the dropdown, and close it."""
-        self.post_message(self.Edited(self.field, value))
-        self._close_menu()
-        self.draw()
-
-    def _close_menu(self) -> None:
+    def _close_menu(self, value: str | None = None) -> None:
+        """Close the dropdown, if one is open, and report the chosen value, if there is one."""
+        if value is not None:
+            self.post_message(self.Edited(self.field, value))
         if self.menu is not None:
             self.menu = None
             self.post_message(self.Entered())
@@ -405,7 +403,8 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         if line is None or line.field is None:
             return
         if line.choice is not None and self.menu is not None:
-            self._choose(self.menu.values[line.choice])
+            self._close_menu(self.menu.values[line.choice])
+            self.draw()
             return
         was_open = self.menu is not None
         if line.field is not self.field:

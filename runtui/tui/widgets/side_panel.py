@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.cells import cell_len
 from textual.content import Content
-from textual.widgets import Static
+from textual.strip import Strip
+from textual.widget import Widget
 
 from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, middle, plain, wrapped
-from runtui.tui.widgets.chrome import Pane, clickable
+from runtui.tui.widgets.chrome import Pane, clickable, unboxed
 
 if TYPE_CHECKING:
     from runtui.graph.exchange import Exchange
@@ -80,20 +81,22 @@ NOTHING_SENT: Final[Mapping[Tab, Page]] = {
 """The pages of Request and Response before any change."""
 
 
-class AboutLine(Static):
-    """The line with the subject of a page."""
+@unboxed
+class AboutLine(Widget):
+    """The line with the subject of a page, after a blank cell."""
 
-    DEFAULT_CSS = "AboutLine { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
+    DEFAULT_CSS = "AboutLine { height: 1; }"
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, markup=False)
-        self._shown = Content("")
+    _shown = Content("")
 
     def show(self, about: Content) -> None:
         """Show `about`, and draw nothing if it is the same as before."""
         if not about.is_same(self._shown):
             self._shown = about
-            self.update(about, layout=False)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002 - there is one
+        return Strip(Content(" ").append(self._shown).render_segments(self.visual_style))
 
 
 class SidePanel(Pane):
@@ -242,7 +245,7 @@ class SidePanel(Pane):
     def _show_about(self) -> None:
         """Show the subject of the visible page, or that it is about another run."""
         about = self._pages[self.tab].about
-        room = self._about.size.width or self._width - 2
+        room = self._width - 2
         most, words = room // 2, about.at_right
         if words == short_id(about.run_id):
             # An id stays readable when shortened in its middle, so the name gets the room.

@@ -39,7 +39,7 @@ from runtui.graph.retry import Wait
 from runtui.keys.actions import key_of
 from runtui.services.known_run import KnownRun
 from runtui.services.records.journal import Entry
-from runtui.services.records.journal_query import damage_sentence, outcome_word
+from runtui.services.records.journal_query import damage_sentence
 from runtui.services.writing.write import Save
 from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words
@@ -289,7 +289,7 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
     for entry in changes[:SHOWN_ENTRIES]:
         words = f"{'sent' if entry.action else 'changed'} by you #{entry.number}, {clock_text(entry.opened_at, now)}"
         if entry.outcome is not Outcome.DONE:
-            became = outcome_word(entry)
+            became = entry.report.outcome_words
             if entry.outcome is Outcome.NOT_DONE and save is not None and save.entry == entry.number:
                 again = f" at {second_text(save.wait.until)}" if save.wait is not None else ""
                 became = f"refused, tried again{again}"

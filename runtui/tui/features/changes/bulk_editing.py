@@ -7,24 +7,25 @@ marked. An untouched field keeps its value in every run. `bulk_sending` sends th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from threading import Event
 from typing import Final
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import MarkedRun, drafts_of, mixed_values, model_of
+from runtui.domain.bulk_draft import drafts_of, mixed_values, model_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation
 from runtui.keys.actions import ACTION_BY_ID, key_of
+from runtui.services.store.store import StoredRun, stored_runs
 from runtui.tui.actions import ActionContext
-from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
+from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.form import DraftFields
+from runtui.tui.screens.form import DraftFields, counts_of
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
@@ -39,12 +40,10 @@ class BulkFormView(DraftFields, ActionView[None]):
 
     scope = "edit"
 
-    def __init__(self, chrome: Chrome, review: Callable[[], Awaitable[None]]) -> None:
-        """Create the form; `review` asks about its changes."""
+    def __init__(self, chrome: Chrome) -> None:
         super().__init__()
         self._chrome = chrome
-        self._review = review
-        self.runs: Sequence[MarkedRun] = ()
+        self.runs: Sequence[StoredRun] = ()
         self._first: tuple[Draft, Operation] | None = None
         """A model, and the operation on the first run that it would change."""
 
@@ -53,7 +52,7 @@ class BulkFormView(DraftFields, ActionView[None]):
         """None, because keys act on many runs."""
         return None
 
-    def open(self, model: Draft, runs: Sequence[MarkedRun], mixed: Mapping[str, str]) -> None:
+    def open(self, model: Draft, runs: Sequence[StoredRun], mixed: Mapping[str, str]) -> None:
         """Show the model of some runs, and the properties that differ; the focus goes to processingStatus."""
         self.runs = runs
         self.load(model, mixed)
@@ -61,7 +60,7 @@ class BulkFormView(DraftFields, ActionView[None]):
     def title(self) -> Content:
         if self.draft is None:
             return Content()
-        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.counts)
+        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), counts_of(self.draft))
 
     def show_in(self, panel: Panel) -> None:
         """Show the request for the first run that would change, else for the first run."""
@@ -71,11 +70,8 @@ class BulkFormView(DraftFields, ActionView[None]):
             run = self.runs[0]
             found = (drafts_of(self.draft, [run], ()).drafts for run in self.runs)
             first = next((drafts[0] for drafts in found if drafts), None) if self.draft.changes() else None
-            self._first = self.draft, first or Draft(run.run_id, run.workflow_id, run.received, "changed")
+            self._first = self.draft, first or Draft(run.run_id, run.workflow_id, run.raw, "changed")
         panel.show_draft(self._first[1])
-
-    async def action_review(self) -> None:
-        await self._review()
 
     action_leave = ActionView.action_leave_question
 
@@ -98,7 +94,7 @@ class BulkEditing(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._sending = features[BulkSending]
-        self.form = BulkFormView(self._chrome, self.review)
+        self.form = BulkFormView(self._chrome)
         self.screen = self._chrome.install(self.form)
         self._marked: frozenset[str] = frozenset()
         """The runs in the form."""
@@ -148,8 +144,8 @@ class BulkEditing(Feature):
         typed_for, edits = self._typed
         is_over = Event()
 
-        def read() -> tuple[list[MarkedRun], Draft, dict[str, str]]:
-            runs = marked_runs(self._workspace, marks, is_over.is_set)
+        def read() -> tuple[list[StoredRun], Draft, dict[str, str]]:
+            runs = stored_runs(self._workspace.store, marks, is_over.is_set)
             return runs, model_of(runs, edits if typed_for == marks else {}), mixed_values(runs)
 
         try:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import GONE, BulkDraft, MarkedRun, actions_of, bulk_of, by_count
+from runtui.domain.bulk_draft import GONE, BulkDraft, actions_of, bulk_of, by_count
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.text import count_words
@@ -24,8 +24,7 @@ from runtui.errors import UsageError
 from runtui.services.records.journal import Entry
 from runtui.services.records.journal_query import write_export
 from runtui.services.sharing.formats import RecordFormat, record_lines
-from runtui.services.store.store import stored_runs, workflow_names_of
-from runtui.services.workspace import Workspace
+from runtui.services.store.store import StoredRun, stored_runs, workflow_names_of
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.undo import drafts_to_undo
@@ -139,15 +138,6 @@ class ResultsView(ActionView[None]):
 RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
 
 
-def marked_runs(
-    workspace: Workspace, run_ids: Collection[str], is_over: Callable[[], bool] = lambda: False
-) -> list[MarkedRun]:
-    """Return the marked runs as they are in the list; not all once `is_over` returns True. It reads files, for about a
-    minute with a million runs."""
-    found = stored_runs(workspace.store, run_ids, is_over)
-    return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
-
-
 class BulkSending(Feature):
     """The review of many changes, and their results."""
 
@@ -190,13 +180,13 @@ class BulkSending(Feature):
     async def make_bulk(
         self,
         run_ids: Collection[str],
-        make: Callable[[Sequence[MarkedRun], Collection[str], Collection[str]], BulkDraft],
+        make: Callable[[Sequence[StoredRun], Collection[str], Collection[str]], BulkDraft],
     ) -> BulkDraft | None:
         """Call `make` with the runs as listed, the ids of those with a change in progress, and the ids of those no
         longer listed; None if they cannot be read."""
 
         def from_list() -> BulkDraft:
-            runs = {run.run_id: run for run in marked_runs(self._workspace, run_ids)}
+            runs = {run.run_id: run for run in stored_runs(self._workspace.store, run_ids)}
             busy = [run_id for run_id in runs if self._workspace.saves.of_run(run_id) is not None]
             return make([*runs.values()], busy, [run_id for run_id in run_ids if run_id not in runs])
 
@@ -353,7 +343,7 @@ class BulkSending(Feature):
         if actions:
             return await self.make_bulk(actions, partial(actions_of, lambda _, run_id: actions[run_id]))
 
-        def make_bulk(runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
+        def make_bulk(runs: Sequence[StoredRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
             drafts = {run.run_id: _over(operations[run.run_id], run) for run in runs}
             return bulk_of({**dict.fromkeys(gone, GONE), **drafts}, busy)
 
@@ -376,7 +366,7 @@ class BulkSending(Feature):
         entries = [entry for number in numbers if (entry := workspace.journal.entry(number)) is not None]
         runs = stored_runs(workspace.store, [entry.run_id for entry in entries])
         busy = {entry.run_id for entry in entries if workspace.saves.of_run(entry.run_id) is not None}
-        return drafts_to_undo(entries, {run_id: run.raw for run_id, run in runs.items()}, busy)
+        return drafts_to_undo(entries, {run.run_id: run.raw for run in runs}, busy)
 
     async def action_export_results(self) -> None:
         if rows := list(self.view.chosen):
@@ -394,7 +384,7 @@ class BulkSending(Feature):
         self._chrome.set_status(write_words.export_written(path, len(rows)), "success")
 
 
-def _over(operation: Operation, run: MarkedRun) -> Draft:
+def _over(operation: Operation, run: StoredRun) -> Draft:
     """Return the values of a draft over the current run."""
     values = {change.field.name: change.after for change in operation.changes()}
-    return Draft(operation.run_id, run.workflow_id, run.received, "changed").with_values(values)
+    return Draft(operation.run_id, run.workflow_id, run.raw, "changed").with_values(values)

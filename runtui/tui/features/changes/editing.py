@@ -228,6 +228,11 @@ class Editing(Feature):
 
     async def action_review(self) -> None:
         """Show the change and its target, and ask; first resolve conflicts with the run as read."""
+        if self._chrome.front.view is not self.form:
+            from runtui.tui.features.changes.bulk_editing import BulkEditing
+
+            await self._features[BulkEditing].review()
+            return
         draft, newer = self.form.draft, self.form.newer
         if draft is None:
             return
