@@ -198,7 +198,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         prepared: Callable[[], object] = lambda: None,
     ) -> None:
         settings = workspace.settings
-        self.keys = KeyQueue(self, super().post_message, typed_ahead, workspace.foreground)
+        self.keys = KeyQueue(self, super().post_message, typed_ahead, workspace.foreground, QUITTING)
         """The terminal's events on their way to the widgets."""
         super().__init__(
             theme=starting_theme(chosen=settings.theme, kept=workspace.preferences.kept.theme),
