@@ -141,7 +141,6 @@ class Preparation:
         self.is_followed_up = True
         if not self.is_prepared:
             await features.mount_when_idle(lambda: features[Editing].screen)
-            await wait_idle()
             from runtui.tui.features.helping import Helping
 
             await features.mount_when_idle(lambda: features[Helping].screen)
@@ -199,7 +198,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         prepared: Callable[[], object] = lambda: None,
     ) -> None:
         settings = workspace.settings
-        self.keys = KeyQueue(self, super().post_message, typed_ahead, workspace.foreground)
+        self.keys = KeyQueue(self, super().post_message, typed_ahead, workspace.foreground, QUITTING)
         """The terminal's events on their way to the widgets."""
         super().__init__(
             theme=starting_theme(chosen=settings.theme, kept=workspace.preferences.kept.theme),

@@ -7,14 +7,15 @@ packet, so each would act on a state that the person has not seen.
 Invariant: the same keys lead to the same state, whether typed slowly or arriving at once, and none is routed before a
 screen is mounted. The effect of the last one is drawn in one frame. Keys never wait for the network or a save, only for
 messages, the layout, and workers in a `blocks_keys` group; an action on a row waits a little for the first rows. A pump
-or a worker that never comes to rest delays keys once, for a limited time, unless the keys would act on another screen.
+or a worker that never comes to rest delays keys once, for a limited time, unless the keys would act on another screen;
+even then, a key that quits is routed after that time.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from itertools import count
 from time import monotonic
 from typing import Any, Final, TypeGuard
@@ -74,6 +75,7 @@ class KeyQueue:
         route: Hands one event to the app's own queue.
         typed_ahead: Events that the previous app read but did not route.
         foreground: Told when all events have taken effect, if background work waits for that; None without such work.
+        quitting: The keys that quit on every screen.
     """
 
     def __init__(
@@ -82,9 +84,11 @@ class KeyQueue:
         route: Callable[[Message], bool],
         typed_ahead: Iterable[events.Event] = (),
         foreground: Foreground | None = None,
+        quitting: Container[str] = (),
     ) -> None:
         self._app = app
         self._route = route
+        self._quitting = quitting
         self._foreground = foreground or Foreground()
         self._waiting: deque[events.Event | Callable[[], object]] = deque(typed_ahead)
         """The events to route, and in between the callbacks of `call_when_routed`."""
@@ -251,8 +255,17 @@ class KeyQueue:
             patience -= not _is_awaited_to_its_end(last)
             if not patience:
                 break
+            if look >= MAX_CHECKS:
+                self._route_quitting()
             await asyncio.sleep(0 if look < CHECKS_AT_ONCE else PAUSE_SECONDS)
         self.timed_out |= outstanding()
+
+    def _route_quitting(self) -> None:
+        """Route a key that quits, if one waits, and drop all others."""
+        waiting = (event for event in self._waiting if isinstance(event, events.Key) and event.key in self._quitting)
+        if (quits := next(waiting, None)) is not None:
+            self.drop()
+            self._route(quits)
 
     def _at_work(self) -> set[object]:
         app = self._app

@@ -17,6 +17,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.rows import StoredRun
 from runtui.services.store.store import Store, stored_runs
 from runtui.services.writing.write import Step
+from runtui.tui import keys
 from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_editing, bulk_sending
 from runtui.tui.features.changes.bulk_sending import ResultsView
@@ -110,9 +111,9 @@ async def test_a_form_of_very_many_runs_says_that_it_reads_them_and_gets_the_key
 ) -> None:
     may_read = threading.Event()
 
-    def slow(store: Store, run_ids: Iterable[str]) -> list[StoredRun]:
+    def slow(store: Store, run_ids: Iterable[str], is_over: Callable[[], bool]) -> list[StoredRun]:
         assert may_read.wait(PATIENCE)
-        return stored_runs(store, run_ids)
+        return stored_runs(store, run_ids, is_over)
 
     monkeypatch.setattr(bulk_editing, "stored_runs", slow)
     monkeypatch.setattr(bulk_editing, "_MANY", MANY)
@@ -120,10 +121,40 @@ async def test_a_form_of_very_many_runs_says_that_it_reads_them_and_gets_the_key
         await type_keys(session, ["ctrl+a"], "slowly")
         for key in ("e", "c", "a", "n", "enter"):
             session.app.keys.put(events.Key(key, key if len(key) == 1 else None))
-        await session.meanwhile(lambda: "Reading 40 runs…" in session.text())
+        await session.meanwhile(lambda: "Reading 40 runs… F10 quits." in session.text())
         assert session.view == "runs"
         may_read.set()
         await session.until(lambda: "Edit 40 runs  1 changed" in session.text() and "Reading" not in session.text())
+
+
+async def test_a_key_that_quits_ends_the_reading_of_very_many_runs(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_begun, may_read, has_ended = threading.Event(), threading.Event(), threading.Event()
+    found: list[list[StoredRun]] = []
+
+    def slow(store: Store, run_ids: Iterable[str], is_over: Callable[[], bool]) -> list[StoredRun]:
+        has_begun.set()
+        assert may_read.wait(PATIENCE)
+        found.append(stored_runs(store, run_ids, is_over))
+        has_ended.set()
+        return []
+
+    monkeypatch.setattr(bulk_editing, "stored_runs", slow)
+    async with open_session(graph=forty()) as session:
+        await type_keys(session, ["ctrl+a"], "slowly")
+        session.app.keys.put(events.Key("e", "e"))
+        await session.meanwhile(has_begun.is_set)
+        monkeypatch.setattr(keys, "MAX_CHECKS", keys.CHECKS_AT_ONCE)
+        session.app.keys.put(events.Key("c", "c"))
+        session.app.keys.put(events.Key("ctrl+q", None))
+        await session.meanwhile(lambda: session.app.return_code == 0)
+        reading = [worker for worker in session.app.workers if not worker.is_finished]
+        session.app.workers.cancel_all()  # as Textual does when the app exits
+        await session.meanwhile(lambda: all(worker.is_finished for worker in reading))
+        may_read.set()
+        assert has_ended.wait(PATIENCE)
+        assert found == [[]]
 
 
 async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_touched(open_session: Opener) -> None:

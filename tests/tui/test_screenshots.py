@@ -133,6 +133,7 @@ async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
         await session.until(lambda: list(causes.list.rows) == cause_rows(results.causes(causes.shown)))
         await session.until(lambda: "Users" in session.text())
         await session.until(lambda: "Return of assets" in session.text())  # the extensions are shown by name
+        await session.until(lambda: "reasons of" not in session.text())  # the last ones are grouped
         await picture(session, "causes")
 
         await session.press("escape", "o", "j", "j", "j", *["left"] * 4)

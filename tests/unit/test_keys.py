@@ -42,7 +42,7 @@ class Desk(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self.foreground = Foreground()
-        self.keys = KeyQueue(self, super().post_message, foreground=self.foreground)
+        self.keys = KeyQueue(self, super().post_message, foreground=self.foreground, quitting={"f10"})
 
     def post_message(self, message: Message) -> bool:
         if is_from_terminal(message):
@@ -155,6 +155,25 @@ async def test_keys_wait_for_the_workers_that_say_so_and_for_no_others(monkeypat
         done.set()
         await drained(app.keys)
         assert app.got()[0] == ["a"]
+
+
+async def test_a_key_that_quits_does_not_wait_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Desk()
+    async with app.run_test():
+        done = asyncio.Event()
+        app.run_worker(done.wait(), group=blocks_keys("edit", to_its_end=True))
+        monkeypatch.setattr(keys, "MAX_CHECKS", 30)
+        called: list[int] = []
+        app.press("a")
+        app.keys.call_when_routed(lambda: called.append(len(app.got()[0])))
+        app.press("f10")
+        for _ in range(10 * keys.MAX_CHECKS):
+            await asyncio.sleep(0)
+        assert (app.got()[0], called) == (["f10"], [])
+        app.press("b")
+        done.set()
+        await drained(app.keys)
+        assert (app.got()[0], called) == (["f10", "b"], [1])
 
 
 async def test_a_long_run_of_letters_does_not_wait_for_what_each_letter_causes() -> None:

@@ -17,7 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -529,9 +529,11 @@ def cells_of(store: Store) -> Needs:
     return cells_needed(statuses, names, *(count if isinstance(count, int) else 0 for count in most))
 
 
-def stored_runs(store: Store, run_ids: Iterable[str]) -> list[StoredRun]:
-    """Return some runs in the order of their ids, without missing ones. Call it in a thread."""
-    return [run for run_id in sorted(run_ids) if (run := store.get(run_id)) is not None]
+def stored_runs(store: Store, run_ids: Iterable[str], is_over: Callable[[], bool] = lambda: False) -> list[StoredRun]:
+    """Return some runs in the order of their ids, without missing ones; not all if `is_over` returns True. Call it in a
+    thread: a million take a minute."""
+    wanted = takewhile(lambda _: not is_over(), sorted(run_ids))
+    return [run for run_id in wanted if (run := store.get(run_id)) is not None]
 
 
 class RunRows:

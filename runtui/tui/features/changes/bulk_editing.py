@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from threading import Event
 from typing import Final
 
 from textual.content import Content
@@ -17,7 +18,7 @@ from runtui.domain.bulk_draft import drafts_of, mixed_values, model_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation
-from runtui.keys.actions import key_of
+from runtui.keys.actions import ACTION_BY_ID, key_of
 from runtui.services.store.store import StoredRun, stored_runs
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending
@@ -135,17 +136,22 @@ class BulkEditing(Feature):
 
     def open(self, marks: frozenset[str]) -> None:
         """Open the form; the next key waits for it, because it may be meant for the form."""
-        saying = f"Reading {count_words(len(marks), 'run')}…" if len(marks) >= _MANY else ""
+        quits = ACTION_BY_ID["quit"].key_while_typing
+        saying = f"Reading {count_words(len(marks), 'run')}… {quits} quits." if len(marks) >= _MANY else ""
         self.in_worker(self._open(marks), blocks_keys("edit", to_its_end=True), saying)
 
     async def _open(self, marks: frozenset[str]) -> None:
         typed_for, edits = self._typed
+        is_over = Event()
 
         def read() -> tuple[list[StoredRun], Draft, dict[str, str]]:
-            runs = stored_runs(self._workspace.store, marks)
+            runs = stored_runs(self._workspace.store, marks, is_over.is_set)
             return runs, model_of(runs, edits if typed_for == marks else {}), mixed_values(runs)
 
-        runs, model, mixed = await asyncio.to_thread(read)
+        try:
+            runs, model, mixed = await asyncio.to_thread(read)
+        finally:
+            is_over.set()  # a person who quits does not wait for the thread
         if not runs:
             are = "is" if len(marks) == 1 else "are"
             words = f"The {count_words(len(marks), 'run')} that you marked {are} no longer in the list."
