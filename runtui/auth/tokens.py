@@ -120,7 +120,7 @@ def _bare_token(value: str, hint: str) -> str:
         _refuse("A bearer token is one word of visible ASCII characters.", hint)
     if not can_be_hidden(token):
         _refuse(
-            "It is so short that it may also occur in a run, and could not be hidden in what a server returns.",
+            "It is so short or plain that it may also occur in a run, and could not be hidden in an answer.",
             f"{hint} Where any token works, use at least {SHORTEST_SECRET} characters, such as any-token-will-do.",
         )
     register_secret(token)

@@ -222,7 +222,9 @@ HINTED_WHILE: Final[Mapping[HintedWhile, Callable[[ActionContext], bool]]] = {
     "own change": lambda now: now.has_own_change,
     "new run": lambda now: now.has_new_run,
     "journal entry": lambda now: now.entry is not None,
-    "signed out": lambda now: _needs_account(now) is None and not _is_signed_in(now),
+    "signed out": lambda now: (
+        (who := now.sign_in) is not None and who.is_person and not (who.state.account and not who.state.needs_person)
+    ),
     "back": lambda now: now.is_covered,
 }
 

@@ -141,7 +141,6 @@ class Preparation:
         self.is_followed_up = True
         if not self.is_prepared:
             await features.mount_when_idle(lambda: features[Editing].screen)
-            await wait_idle()
             from runtui.tui.features.helping import Helping
 
             await features.mount_when_idle(lambda: features[Helping].screen)

@@ -482,7 +482,7 @@ class TerminalApp(App[int]):
         """Mount and lay out a screen that is not on the stack, so that a push shows it at once."""
         if (sheet := self._later_css_path) is not None:
             self.stylesheet.add_source(sheet.read_text("utf-8"), (str(sheet), ""))  # does nothing from the second time
-        self._get_screen(screen)
+        self._register(self, screen)  # `_get_screen` would ask for another layout, after this one
         await AwaitMount(screen, [screen])
         lay_out(screen)
 

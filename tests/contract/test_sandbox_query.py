@@ -89,6 +89,13 @@ async def test_invalid_query_options_are_refused(sandbox: Sandbox, option: str, 
     assert words in answer.json()["error"]["message"]
 
 
+async def test_of_results_only_the_subject_is_expanded(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard pre-hire")
+    answer = await sandbox.client.get(f"{workflow}/userProcessingResults?$expand=manager")
+    assert answer.status_code == 400
+    assert "Invalid $expand clause: 'manager'" in answer.json()["error"]["message"]
+
+
 async def test_a_quote_in_a_filter_is_doubled(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     answer = await sandbox.get(f"{workflow}/runs", filter="id eq 'it''s' or id eq '' or id eq 'x'' or id eq '")

@@ -135,14 +135,18 @@ def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
 def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     runs: tuple[Scope, ...] = ("runs", "rows", "row", "run", "app")
     on_a_run = {"has_run": True, "has_list": True, "has_row": True}
-    nobody = SimpleNamespace(is_person=True, state=SimpleNamespace(account=None))
+    nobody = SimpleNamespace(is_person=True, state=SimpleNamespace(account=None, needs_person=None))
+    expired = SimpleNamespace(is_person=True, state=SimpleNamespace(account="lee", needs_person="expired"))
+    somebody = SimpleNamespace(is_person=True, state=SimpleNamespace(account="lee", needs_person=None))
     assert hinted(*runs, **on_a_run) == "edit open_run filter causes act help"
     assert hinted(*runs, **on_a_run, has_own_change=True) == "edit open_run filter undo causes help"
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
     assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
     assert hinted(*runs, **on_a_run, needs_refresh=True).startswith("edit refresh"), "a person need not wait"
-    assert hinted(*runs, has_list=True, sign_in=nobody).startswith("sign_in filter"), "the way on"
+    for who in (nobody, expired):
+        assert hinted(*runs, has_list=True, sign_in=who).startswith("sign_in filter"), "the way on"
+    assert hinted(*runs, has_list=True, sign_in=somebody).startswith("filter")
     causes: tuple[Scope, ...] = ("causes", *VIEWS["causes"], "app")
     assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_view copy mark help"
     assert hinted(*causes, has_list=True) == "filter leave_view journal overview sort help"

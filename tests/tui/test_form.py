@@ -182,6 +182,10 @@ async def test_pastes_are_understood_or_refused_and_never_lost(open_session: Ope
         session.form.post_message(events.Paste("7"))
         await session.pilot.pause()
         assert session.form.edit.text == "7", "a paste takes the place of what is selected"
+        await go_to(session, "processingStatus")
+        session.form.post_message(events.Paste("failed"))
+        await session.pilot.pause()
+        assert session.status.text == "Nothing here takes a paste.", "an enum is chosen"
 
 
 async def test_times_relative_ones_and_null(open_session: Opener) -> None:

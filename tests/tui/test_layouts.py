@@ -166,6 +166,12 @@ async def test_a_screen_mounted_in_advance_opens_without_a_layout(
         assert layouts == []
 
 
+async def test_a_screen_mounted_in_advance_is_laid_out_once(open_session: Opener, layouts: Layouts) -> None:
+    async with open_session(ahead=True) as session:
+        counts = Counter(screen for screen, _ in layouts if screen is not session.front)
+        assert list(counts.values()) == [1, 1]  # the form and the help
+
+
 class Sized(Static):
     """Says how wide it is on a line of its own, once a layout has said so: in it, with its event, or at its end."""
 

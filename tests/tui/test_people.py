@@ -15,7 +15,7 @@ from runtui.domain.triage.run_users import PersonResult
 from runtui.errors import RuntuiError
 from runtui.sandbox.app import create_app
 from runtui.services.results import ReadingProgress
-from runtui.services.store.store import EVERY_RUN, Person
+from runtui.services.store.store import EVERY_RUN, Person, Store
 from runtui.services.triage.people import PersonReading
 from runtui.tui.features.triage import tracing
 from runtui.tui.features.triage.tracing import PeopleView, PersonView, Tracing
@@ -255,6 +255,20 @@ async def test_the_question_shows_people_as_they_become_known_and_moves_with_the
         await session.until(lambda: session.view == "person")
         assert session.find(PersonView).person == known[1]
         assert session.workspace.store.count(EVERY_RUN) == 60
+
+
+@pytest.mark.parametrize(("most", "title"), [(3, "People  3"), (2, "People  2+")])
+async def test_the_title_says_if_there_are_more_people_than_are_offered(
+    most: int, title: str, open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "MAX_FOUND", most)
+    monkeypatch.setattr(Store, "people", lambda _store, text, most: [Person(c, c, "", 1, 0) for c in "abc"[:most]])
+    async with open_session(runs=12) as session:
+        await session.type("@")
+        asking = session.find(PeopleView)
+        await session.until(lambda: str(asking.title()) == title)
+        assert ("The first" in session.text()) == (most == 2)
+        assert asking.query_one(ChoiceList).option_count == most
 
 
 async def test_escape_leaves_the_question_and_reads_no_more(open_session: Opener) -> None:

@@ -128,6 +128,23 @@ async def test_a_page_that_is_drawn_again_keeps_the_match_and_the_place() -> Non
         assert app.reversed(), "what was typed is gone to, though the page was drawn again meanwhile"
 
 
+async def test_a_new_width_keeps_the_match_current_and_in_sight(open_session: Opener) -> None:
+    async with open_session(size=(120, 40)) as session:
+        await session.panel_rested()
+        await session.press("greater_than_sign", "slash")
+        await session.type("count")
+        await session.press("enter", "n", "n", "n")
+        at = panel_count(session)
+        assert at.startswith("4 of ")
+        view = session.find(JsonView)
+        for columns, lines in ((100, 16), (140, 16), (80, 24), (120, 40)):
+            await session.pilot.resize_terminal(columns, lines)
+            await session.pilot.pause()
+            assert panel_count(session) == at
+            drawn = [part for y in range(view.size.height) for part in view.render_line(y)]
+            assert [part.text for part in drawn if part.style and part.style.reverse] == ["Count"]
+
+
 async def test_a_large_body_is_searched_once_it_is_laid_out_and_is_not_counted_without_end() -> None:
     app = SearchApp()
     body = json.dumps({"value": [{"id": f"6513_{number}"} for number in range(40_000)]})

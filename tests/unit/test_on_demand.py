@@ -152,6 +152,7 @@ def test_why_nothing_is_proved_names_the_runs_to_look_at() -> None:
         run("r1"), run("r2")
     )
     assert "Run r1 is new, but not all of its users are known yet." in why(run("r1", subjectIds=None))
+    assert "Run r2 is new, but not all of its users are known yet." in why(run("r1"), run("r2", subjectIds=None))
     assert "Run r1 has these users, but began more than 2 minutes after" in why(run("r1", after=600))
     assert "Run r1 is new, but another action of yours" in why(run("r1"), others=(action(6, after=1),))
 

@@ -101,10 +101,10 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_exception",
         "_fatal_error",
         "_file",
-        "_get_screen",
         "_get_terminal_size",
         "_loop",
         "_mouse",
+        "_register",
         "_run_input_thread",
     },
 }
@@ -205,7 +205,7 @@ def has(owner: Any, name: str) -> bool:
 PRIVATE_NAMES: Final = (
     *((App, name) for name in ("_registry", "_dom_ready", "_context", "_handle_exception", "_batch_count", "_closed")),
     *((App, name) for name in ("_display", "_driver", "_exit", "_sync_available")),
-    *((App, name) for name in ("_close_messages_no_wait", "_exception", "_fatal_error", "_get_screen")),
+    *((App, name) for name in ("_close_messages_no_wait", "_exception", "_fatal_error", "_register")),
     *((LinuxDriver, name) for name in ("_app", "_debug", "_get_terminal_size", "_loop", "_mouse", "_run_input_thread")),
     *((Screen, name) for name in ("_layout_required", "_scroll_required", "_callbacks", "_compositor_refresh")),
     *((Screen, name) for name in ("_compositor", "_on_timer_update", "_update_timer")),

@@ -306,12 +306,16 @@ async def test_a_defect_on_the_way_leaves_no_save_hanging(bench: Bench) -> None:
 
 
 async def test_a_store_that_fails_does_not_hide_the_outcome(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+
     def full(_workflow_id: str, *_raws: object) -> None:
         raise UsageError("The disk is full")
 
     monkeypatch.setattr(bench.store, "put_run", full)
     save = await bench.ended(draft())
     assert (save.outcome, save.row_is_stale) == (Outcome.DONE, True)
+    assert reported == [], "a full disk is no defect"
 
 
 async def test_a_read_only_session_sends_nothing(bench: Bench) -> None:

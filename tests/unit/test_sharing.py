@@ -187,14 +187,17 @@ def a_handoff(
 
 
 def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> None:
-    change = an_entry(12, run_id="r-1", outcome=Outcome.UNKNOWN, request_id="req-1", client_request_id="own-1")
+    change = an_entry(
+        12, run_id="r-1", outcome=Outcome.UNKNOWN, known_by="read-back", request_id="req-1", client_request_id="own-1"
+    )
     page = handoff_markdown(a_handoff(a_failure(1), a_failure(2), entries=[change], has_draft=True))
     for words in (
         "# Hand-over: `Onboard`", "- run: `r-1`", "- users: `3 in all`", "- started: `2026-11-25 10:00:00 UTC`",
         "## Failed: `Welcome`, 2 users",
         "No manager for 1.", "No manager for 2.", "`Ann Number1`, `u1@c.example`, `id-1`",
         "The user has a mail address.",
-        "2 users with a failed task.", "`#12` unknown (200)", "request-id: `req-1`", "client-request-id: `own-1`",
+        "2 users with a failed task.", "`#12` unknown (200), known by read-back", "sent: `2026-11-20 10:00:00 UTC`",
+        "request-id: `req-1`", "client-request-id: `own-1`",
         "A draft of a change is kept", "by `lee@contoso.example`", "tenant: `Contoso`", "2026-11-26 06:00:00 UTC",
         "<https://entra.microsoft.com/#view/",
     ):  # fmt: skip
@@ -206,6 +209,7 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
     page = handoff_markdown(a_handoff(entries=[action]))
     assert f"- asked for: `{action_words('cancelProcessing', body)}`" in page
     assert "- new run: `r-2`" in page
+    assert "known by" not in page
     told = a_handoff(a_failure(1), entries=[change])
     assert told["changes"][0]["requestId"] == "req-1"
     assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"

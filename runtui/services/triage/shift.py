@@ -117,7 +117,7 @@ def _read(line: str, root: str) -> RunTriage:
         changed=_past(_ticks_of(one.changed_at)),
         seen=_past(_ticks_of(one.seen_at)),
     )
-    if (was := one.was) is None or one.state is None:
+    if (was := one.was) is None:
         return known
     return known._replace(
         was_status=was.status,

@@ -296,8 +296,8 @@ class EditsLines(Widget):
             event.prevent_default()
 
     def on_paste(self, event: events.Paste) -> None:
-        event.stop()
         if isinstance(self.line, LineEdit):
+            event.stop()
             self.line.paste(event.text)
             self.edited()
 

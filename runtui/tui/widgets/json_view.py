@@ -107,6 +107,7 @@ class JsonView(ScrollView, can_focus=True):
         self._match: Match | None = None
 
     def on_mount(self) -> None:
+        self.vertical_scrollbar.display = True  # set by the first layout, it would ask for a second one
         self._measure()
 
     def on_resize(self) -> None:
@@ -161,6 +162,10 @@ class JsonView(ScrollView, can_focus=True):
     @property
     def top_line(self) -> int:
         return self.scroll_offset.y
+
+    @property
+    def unlaid_text(self) -> object:
+        return self._document.text
 
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
         above = len(self._header)

@@ -73,6 +73,10 @@ class LogList(PagedList):
     def top_line(self) -> int:
         return self.highlighted or 0
 
+    @property
+    def unlaid_text(self) -> object:
+        return self
+
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
         lines = [str(option.prompt) for option in self.options]
         for number in (*range(first, len(lines)), *range(min(first, len(lines)))):

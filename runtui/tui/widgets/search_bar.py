@@ -52,6 +52,10 @@ class Searchable(Protocol):
     def top_line(self) -> int:
         """The first visible line."""
 
+    @property
+    def unlaid_text(self) -> object:
+        """What is searched, without regard to its lines: equal before and after a new width."""
+
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
         """Yield the line of each occurrence, from line `first` on and then from the top; None allows a pause."""
 
@@ -118,6 +122,10 @@ class SearchBar(InputBar):
         self._found: list[Match] = []
         """The matches in the order of the text; empty until a search ends."""
         self._at: int | None = None
+        self._current: Match | None = None
+        """The match at that index, both as the last search that ended left them or `step` did."""
+        self._ended: tuple[object, str, int] = None, "", 0
+        """What that search went through and looked for, and how many matches it found."""
         self._is_cut = False
         self._is_going = False
         """True if the search goes to its first match once that is found."""
@@ -163,10 +171,13 @@ class SearchBar(InputBar):
         else:
             self._at += by
         self._at %= len(self._found)
-        searched, match = self._searched(), self._found[self._at]
+        self._go_to(self._found[self._at], self._searched())
+        self._show_count()
+
+    def _go_to(self, match: Match, searched: Searchable) -> None:
+        self._current = match
         searched.mark(self.text, match)
         searched.go_to(match)
-        self._show_count()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -194,18 +205,19 @@ class SearchBar(InputBar):
         text, searched = self.text, self._searched()
         if self._marked is not None and self._marked is not searched:
             self._marked.mark("", None)
-        current = self._found[self._at] if self._at is not None and not go else None
-        self._found, self._at, self._is_cut = [], None, False
+        if go or not text:
+            self._at = self._current = None
+        self._found, self._is_cut = [], False
         self._is_going = bool(text) and (go or self._is_going)
-        searched.mark(text, current)
+        searched.mark(text, self._current)
         self._marked = searched if text else None
         if text:
-            self._search_through(searched, text, current)
+            self._search_through(searched, text)
         else:
             self._show_count()
 
     @work(group=_SEARCHING, description="search a text")
-    async def _search_through(self, searched: Searchable, text: str, current: Match | None) -> None:
+    async def _search_through(self, searched: Searchable, text: str) -> None:
         top = self._from if self._is_going else searched.top_line
         after: list[Match] = []
         before: list[Match] = []
@@ -223,12 +235,17 @@ class SearchBar(InputBar):
                 began = time.perf_counter()
         # A long line that starts above the top is searched first.
         self._found = sorted(before) + after
+        last, self._ended = self._ended, (searched.unlaid_text, text, len(self._found))
         if self._is_going and self._found:
             self._at = len(before) % len(self._found)
-            searched.mark(text, self._found[self._at])
-            searched.go_to(self._found[self._at])
-        elif current in self._found:
-            self._at = self._found.index(current)
+            self._go_to(self._found[self._at], searched)
+        elif self._ended == last:  # the same matches, but another width may have moved them to other lines
+            if self._at is not None and (match := self._found[self._at]) != self._current:
+                self._go_to(match, searched)
+        elif self._current in self._found:
+            self._at = self._found.index(self._current)
+        else:
+            self._at = self._current = None
         self._is_going = False
         self._show_count()
 

@@ -76,9 +76,8 @@ def request_page(draft: Operation, method: str, url: str) -> Page:
 
 
 def sent_page(exchange: Exchange) -> Page:
-    facts = [Fact(f"{exchange.method} {exchange.url}", "bold")]
-    facts += [Fact(f"{name}: {value}", "$text-muted") for name, value in exchange.request_headers]
-    return Page(tuple(facts), exchange.request_body or "")
+    headers = (Fact(f"{name}: {value}", "$text-muted") for name, value in exchange.request_headers)
+    return Page((Fact(f"{exchange.method} {exchange.url}", "bold"), *headers), exchange.request_body or "")
 
 
 def sending_page(save: Save, method: str, url: str) -> Page:

@@ -150,7 +150,7 @@ def found_people(text: str, found: int, most: int, progress: ReadingProgress) ->
     reading = f" {progress.read} of {progress.total} runs are read." if progress.read < progress.total else ""
     if reading and progress.fault is not None:
         reading += f" {progress.fault.title}."
-    if found >= most:
+    if found > most:
         return f"The first {most}; type more of a name to find fewer.{reading}"
     if found:
         return reading.strip()

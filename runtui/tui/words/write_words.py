@@ -313,8 +313,7 @@ def _bulk_refusal(save: Save) -> str:
 
 def result_object(row: ResultRow) -> dict[str, Any]:
     """Return one change of a bulk change as a JSON object, for a file."""
-    save = row.save
-    sent = save.sent
+    save, sent = row.save, row.save.sent
     return {
         "runId": save.run_id,
         "workflow": row.workflow_name,

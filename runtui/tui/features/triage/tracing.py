@@ -71,6 +71,8 @@ class PeopleView(ActionView[Person]):
         super().__init__()
         self._workspace = workspace
         self._found: Sequence[Person] = ()
+        self._more = ""
+        """A plus sign if more people were found than are offered."""
         self._sought = ""
         """The text that they were found by."""
         self.drawing = Throttle(self, workspace.foreground, self.search)
@@ -89,7 +91,7 @@ class PeopleView(ActionView[Person]):
         self.search()
 
     def title(self) -> Content:
-        return Content.assemble(("People", "bold"), content(f"  {len(self._found)}" if self._found else ""))
+        return Content.assemble(("People", "bold"), content(f"  {len(self._found)}{self._more}" if self._found else ""))
 
     @property
     def _typed(self) -> str:
@@ -102,17 +104,18 @@ class PeopleView(ActionView[Person]):
     @work(group=blocks_keys("people"), exclusive=True, description="find people")
     async def _search(self, text: str) -> None:
         try:
-            found = await asyncio.to_thread(self._workspace.store.people, text, MAX_FOUND)
+            found = await asyncio.to_thread(self._workspace.store.people, text, MAX_FOUND + 1)
         except RuntuiError as error:
             self._about.update(content(error))
             return
+        about = triage_words.found_people(text, len(found), MAX_FOUND, self._workspace.results.progress)
+        self._more, found = "+" if len(found) > MAX_FOUND else "", found[:MAX_FOUND]
         people = self._people
         # A cursor that was moved stays on its person, although more become known.
         chosen = self._found[people.highlighted].id if people.highlighted and text == self._sought else ""
         self._found, self._sought = found, text
         at_chosen = (index for index, person in enumerate(found) if chosen and person.id == chosen)
         people.show(triage_words.person_lines(found), next(at_chosen, 0) if found else None)
-        about = triage_words.found_people(text, len(self._found), MAX_FOUND, self._workspace.results.progress)
         self._about.update(content(about))
         self.post_message(self.Changed())
 
