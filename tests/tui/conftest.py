@@ -31,6 +31,7 @@ from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
+from runtui.tui import keys
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.journaling import Journaling, JournalView
@@ -338,8 +339,9 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         settings = Settings(root=ROOT, tenant="Contoso", is_sandbox=True, refresh_seconds=0.0, state_folder=tmp_path)
         settings = settings._replace(**choices)
 
-        # No request meets its deadline, however busy the machine is.
+        # No request meets its deadline, and no key goes on before its turn, however busy the machine is.
         monkeypatch.setattr("runtui.graph.transport.REQUEST_SECONDS", 3_600.0)
+        monkeypatch.setattr(keys, "MAX_CHECKS", keys.CHECKS_AT_ONCE + round(PATIENCE / keys.PAUSE_SECONDS))
         access = access or StaticToken(canary.TOKEN)
         workspace = Workspace(settings, settings.state_folder / "runs.db", access, wire=wire)
         workspace.connect(ROOT)
