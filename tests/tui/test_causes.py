@@ -13,6 +13,7 @@ import pytest
 from runtui.domain.results import Cause, TaskResult
 from runtui.domain.triage.causes import cause_rows
 from runtui.domain.triage.checks import checklist_of
+from runtui.errors import RuntuiError
 from runtui.sandbox.app import create_app
 from runtui.services.store.results import UnreadRuns
 from runtui.services.store.store import EVERY_RUN, RunQuery
@@ -236,8 +237,9 @@ async def test_the_runs_of_a_cause_grow_while_more_is_read(open_session: Opener)
         await session.until(lambda: not session.status.text)
 
 
+@pytest.mark.parametrize("fails", [False, True])
 async def test_an_earlier_grouping_that_ends_later_is_not_shown(
-    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+    fails: bool, open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire = Held(httpx.ASGITransport(create_app(runs=60)))
     async with open_session(wire=wire) as session:
@@ -250,6 +252,8 @@ async def test_an_earlier_grouping_that_ends_later_is_not_shown(
             if not has_begun.is_set():
                 has_begun.set()
                 may_end.wait(PATIENCE)
+                if fails:
+                    raise RuntuiError("The local store failed", "It broke.")
             return group(query)
 
         def count_later(query: RunQuery, now: int, most: int) -> UnreadRuns:
@@ -263,6 +267,7 @@ async def test_an_earlier_grouping_that_ends_later_is_not_shown(
         may_end.set()
         await pressing  # the key waits for the earlier grouping
         assert "reasons of" in session.text()
+        assert "It broke." not in session.text()
         wire.release()
 
 

@@ -95,18 +95,19 @@ class CausesView(ActionView[None]):
     async def _show(self, query: RunQuery) -> None:
         """Show the causes, with the latest failures of the one in the panel."""
         progress, (key, _), number = self._workspace.results.progress, self._failures, next(self._groupings)
+        failures: Sequence[TaskResult] = ()
+        broken = ""
         try:
             causes: Sequence[Cause] = await asyncio.to_thread(self._workspace.results.causes, query)
             failures = await asyncio.to_thread(self._store.failures_of_cause, query, key, MAX_FAILURES) if key else ()
         except RuntuiError as error:
-            self.list.put((), str(error))
-            return
+            causes, broken = (), str(error)
         if query == self.shown and number > self._shown_grouping:
             self._shown_grouping, self._progress = number, progress
             if self._failures[0] == key:
                 self._failures = key, failures
             why = unread(self._workspace) or triage_words.why_no_causes(progress)
-            self.list.put(cause_rows(causes), why)
+            self.list.put(cause_rows(causes), broken or why)
             self.post_message(self.Changed())  # the title says how much was read
             self._read_extensions([cause.extension_id for cause in causes])
 
