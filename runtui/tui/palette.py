@@ -21,6 +21,7 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from runtui.keys.actions import in_scopes
+from runtui.keys.names import key_text
 from runtui.tui.actions import why_not
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ViewScreen
@@ -81,7 +82,8 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         self._found = FoundActions()
 
     def compose(self) -> ComposeResult:
-        yield Vertical(LineInput(placeholder="Search for an action; enter runs it, esc closes"), self._found)
+        words = f"Search for an action; {key_text('enter')} runs it, {key_text('escape')} closes"
+        yield Vertical(LineInput(placeholder=words), self._found)
 
     def on_mount(self) -> None:
         self._search("")
