@@ -1,8 +1,8 @@
 """Reading a collection of Graph: a GET, repeated while that makes sense, and the pages that follow it.
 
 Invariant: an answer reaches the caller only if it is a JSON object with a list of entities that have ids. Next links
-are followed verbatim, only below the same root, and never twice. Of all pages that are used where they are parsed
-(`PageReader.each`), one is in memory at a time.
+are followed verbatim, only below the same root, and never twice. Of all large answers, one at a time is parsed; a page
+that is used where it is parsed (`PageReader.each`) is gone before the next one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from runtui.domain.report import Outcome
@@ -109,7 +110,7 @@ class PageReader:
         self._page_size = page_size
         self._on_unusable = on_unusable
         self._turn = threading.Lock()
-        """Held while a page is parsed and used in a thread."""
+        """Held while an answer is parsed and used in a thread."""
 
     async def get(
         self,
@@ -186,7 +187,7 @@ class PageReader:
             first = None
             is_small = use is _whole and len(exchange.response_body) <= SMALL_BODY
             try:
-                read = _read(exchange, use) if is_small else await asyncio.to_thread(self._read_alone, exchange, use)
+                read = _read(exchange, use) if is_small else await self.alone(partial(_read, exchange, use))
             except GraphError:
                 self._on_unusable(exchange)
                 raise
@@ -200,10 +201,15 @@ class PageReader:
                 raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
             del read, exchange  # free megabytes before the next page is read
 
-    def _read_alone(self, exchange: Exchange, use: Callable[[CollectionPage], UsedT]) -> _Read[UsedT]:
-        """Parse and use a page when no other is in memory: a parsed page takes five times the bytes of its answer."""
-        with self._turn:
-            return _read(exchange, use)
+    async def alone(self, parse: Callable[[], UsedT]) -> UsedT:
+        """Call what parses a large answer in a thread, and nothing else of this kind meanwhile: in Python, JSON takes
+        five times its size."""
+
+        def in_turn() -> UsedT:
+            with self._turn:
+                return parse()
+
+        return await asyncio.to_thread(in_turn)
 
 
 def object_of(exchange: Exchange) -> dict[str, Any]:

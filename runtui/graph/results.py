@@ -6,9 +6,9 @@ by run.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from runtui.graph.batch import BATCH_PATH, MAX_BATCH, BatchItem, answers_of, as_throttled, batch_of
@@ -150,7 +150,8 @@ class ResultsClient:
             self._reader.learn_from_batch(batch, writing=False)
             tries.update(part)
             # Parsing the pages of twenty listings takes too long for the time between two keys.
-            answers = await asyncio.to_thread(list, answers_of(batch, root, items))
+            parse = partial(list[Exchange | None], answers_of(batch, root, items))
+            answers = await self._reader.alone(parse)
             for path, answer in zip(part, answers, strict=True):
                 if answer is None:
                     continue
