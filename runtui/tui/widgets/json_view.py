@@ -164,7 +164,7 @@ class JsonView(ScrollView, can_focus=True):
         return self.scroll_offset.y
 
     @property
-    def unlaid_text(self) -> object:
+    def source(self) -> object:
         return self._document.text
 
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:

@@ -74,7 +74,7 @@ class LogList(PagedList):
         return self.highlighted or 0
 
     @property
-    def unlaid_text(self) -> object:
+    def source(self) -> object:
         return self
 
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:

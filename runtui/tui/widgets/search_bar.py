@@ -53,7 +53,7 @@ class Searchable(Protocol):
         """The first visible line."""
 
     @property
-    def unlaid_text(self) -> object:
+    def source(self) -> object:
         """What is searched, without regard to its lines: equal before and after a new width."""
 
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
@@ -123,9 +123,9 @@ class SearchBar(InputBar):
         """The matches in the order of the text; empty until a search ends."""
         self._at: int | None = None
         self._current: Match | None = None
-        """The match at that index, both as the last search that ended left them or `step` did."""
+        """The match at that index. A search sets both when it ends, `step` when it moves to another match."""
         self._ended: tuple[object, str, int] = None, "", 0
-        """What that search went through and looked for, and how many matches it found."""
+        """The last search that ended: what it went through, the text that it looked for, and the number of matches."""
         self._is_cut = False
         self._is_going = False
         """True if the search goes to its first match once that is found."""
@@ -235,7 +235,7 @@ class SearchBar(InputBar):
                 began = time.perf_counter()
         # A long line that starts above the top is searched first.
         self._found = sorted(before) + after
-        last, self._ended = self._ended, (searched.unlaid_text, text, len(self._found))
+        last, self._ended = self._ended, (searched.source, text, len(self._found))
         if self._is_going and self._found:
             self._at = len(before) % len(self._found)
             self._go_to(self._found[self._at], searched)
