@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -337,10 +338,10 @@ async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
     bench.graph.gate.clear()
     open_many, loop = bench.journal.open_many, asyncio.get_running_loop()
 
-    def once_all_are_read(intents: Sequence[Intent]) -> list[int | RunBusyError]:
+    def once_all_are_read(intents: Sequence[Intent], read_at: Sequence[datetime]) -> list[int | RunBusyError | None]:
         while len(bench.graph.batches) < MANY / 20:
             time.sleep(0.001)  # the lanes go on reading, because nothing is ready to be sent
-        opened = open_many(intents)
+        opened = open_many(intents, read_at)
         if len(bench.journal.entries()) == MANY:
             loop.call_soon_threadsafe(bench.graph.gate.set)
         return opened
