@@ -94,6 +94,23 @@ async def test_a_run_that_another_runtui_may_have_written_since_it_was_read_is_r
     assert bench.graph.held["r1"]["processingStatus"] == "canceled", "the other change stays"
 
 
+@pytest.mark.parametrize("clock", [timedelta(hours=-1), timedelta(hours=1)])
+async def test_a_run_is_read_again_if_the_process_was_stopped_since_or_the_clock_was_set(
+    clock: timedelta, bench: Bench
+) -> None:
+    readings = iter([RUN, {**RUN, "processingStatus": "canceled"}])
+
+    def read(_run_id: str) -> Answer:
+        reading = answered(run := next(readings))
+        moment = datetime.now(UTC) + (clock if run is RUN else timedelta())
+        return reading._replace(exchange=replace(reading.exchange, started_at=moment))
+
+    bench.graph.on_read = read
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.graph.calls) == (Outcome.NOT_DONE, ["GET r1", "GET r1"])
+    assert [conflict.now for conflict in save.conflicts] == ["canceled"]
+
+
 async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     bench.answer_writes(refused(429, wait="9999999"))
     before, longest = datetime.now(UTC), timedelta(seconds=LONGEST_WAIT)

@@ -207,10 +207,11 @@ class Identify(Effect[Sender]):
 @dataclass(eq=False, repr=False, slots=True)
 class Record(Effect[int | None]):
     """Write the intent into the journal durably. The reply is its number; None if another runtui may have written the
-    run since `read_at` (UTC)."""
+    run since it was read."""
 
     intent: Intent
     read_at: datetime
+    """When the run was read (UTC)."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -218,6 +219,7 @@ class Send(Effect[Answer | None]):
     """Send the intent once, over a connection of its own; the reply is None if a person stopped it before."""
 
     intent: Intent
+    read_at: datetime
 
 
 class Recall(Effect[Recorded | None]):
@@ -296,7 +298,7 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
 def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int, now: Callable[[], datetime]) -> Writing:
     """Send what is recorded, and record the outcome; return as `_attempt` does."""
     try:
-        answer = yield from Send(save, intent)
+        answer = yield from Send(save, intent, fresh.exchange.started_at)
     except OutdatedError:
         words = "It was not sent: the change waited, so the run is read again."
         yield from _settled(save, settlement_of(save._replace(step=Step.WAITING), intent, words))
