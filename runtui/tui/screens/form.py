@@ -16,7 +16,6 @@ from textual.widget import Widget
 
 from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE
-from runtui.domain.text import count_words
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
 from runtui.domain.triage.service_actions import Operation
 from runtui.tui.screens.panel import Panel
@@ -40,18 +39,17 @@ class HelpLines(Widget):
         return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
     def explain(self, form: FieldForm) -> None:
-        """Show the help of the form's current field; above an open dropdown, only how to find a value there."""
+        """Show the help of the form's current field; below an open dropdown only how to find a value, in one line if
+        the dropdown needs the other."""
         draft, field, menu = form.shown.draft if form.shown is not None else None, form.field, form.menu
         if draft is None:
             return
-        room = form.size.height + self.size.height - 1 - _HELP_LINES
-        hidden = len(menu.lines) - room if menu is not None else 0
-        lines = _HELP_LINES - int(hidden > 0)
+        room = form.size.height + self.size.height - _HELP_LINES
+        lines = _HELP_LINES - int(menu is not None and 1 + len(menu.lines) > room)
         if self.size.height != lines:
             self.styles.height = lines
         if menu is not None:
-            more = f" {count_words(hidden - 1, 'value')} out of sight." if hidden > 1 else ""
-            self.text = Content(f"Type to find a value.{more}")
+            self.text = Content(f"Type to find one of {len(menu.lines)} values.")
             return
         reading = moment_reading(draft.text(field), now_ticks()) if field.kind == "datetime" else ""
         edit = draft.edits.get(field.name)
@@ -123,6 +121,10 @@ class FormView(ActionView[None]):
     def show_in(self, panel: Panel) -> None:
         if self.draft is not None:
             panel.show_draft(self._request(self.draft))
+
+    def on_resize(self) -> None:
+        """Give an open dropdown the room that it needs."""
+        self._help.explain(self.fields)
 
     def before(self, action_id: str) -> None:
         """Go to the first field with an error before a review, which would be refused."""
