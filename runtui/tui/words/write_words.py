@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 NOTHING_LEFT_TO_SEND: Final = "The run already has every value of your draft; there is nothing to send."
 
 
-def draft_reopened(changed_at: datetime, now: datetime) -> str:
+def draft_reopened(draft: Draft, changed_at: datetime, now: datetime) -> str:
+    if not draft.edits:
+        return NOTHING_LEFT_TO_SEND
     return (
         f"Your draft from {clock_text(changed_at, now)}; {key_of('revert')} reverts a field, "
         f"{key_of('discard')} discards the draft."
@@ -75,7 +77,7 @@ def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -
         names = ", ".join(conflict.field.name for conflict in disputed)
         words.append(f"Changed on the server while you edit: {names}. {key_of('review')} resolves the conflict.")
     if moved:
-        words.append(f"The run has changed since it was listed: {', '.join(moved)}.")
+        words.append(f"The run has changed on the server: {', '.join(moved)}.")
     if before.edits and not draft.edits:
         words.append(NOTHING_LEFT_TO_SEND)
     return " ".join(words)
