@@ -84,6 +84,12 @@ async def test_request_response_and_log(open_session: Opener) -> None:
         assert session.app.focused is log
         assert log.option_count == len(session.workspace.exchanges) >= 3  # the form's read, the fresh read, the write
         assert "PATCH" in session.text()
+        lines = []
+        for key in ("g", "j", "k", "G", "ctrl+u", "ctrl+d"):
+            await session.press(key)
+            lines.append(log.highlighted)
+        last = log.option_count - 1
+        assert lines == [0, 1, 0, last, 0, last], "the keys of every list"
         await session.press(*down_to(session, "read run"))
         assert title_of(session) == "response"
         assert "200 OK   GET" in session.text()
