@@ -151,9 +151,10 @@ async def test_the_form_follows_what_a_listing_reads_meanwhile(open_session: Ope
         await open_form(session, slow)
         await session.go_to("totalUsersCount")
         await session.type("8")
-        slow.move(totalUsersCount=40, failedTasksCount=77)
+        slow.move(totalUsersCount=40, failedTasksCount=77, lastUpdatedDateTime="2026-11-20T10:00:07Z")
         session.workspace.refresh.now()
         await session.until(lambda: session.text_in("failedTasksCount") == "77")
+        assert session.text_in("lastUpdatedDateTime") == "2026-11-20T10:00:07Z"
         assert "was 3, 40 on the server" in session.text()
         assert session.status.text == (
             "Changed on the server while you edit: totalUsersCount. ctrl+s resolves the conflict. "

@@ -33,6 +33,7 @@ from runtui.graph.root import run_key
 from runtui.keys.actions import key_of
 from runtui.services.records.journal import Entry
 from runtui.services.workspace import Workspace
+from runtui.services.writing.proof import UPDATED
 from runtui.services.writing.write import Save
 from runtui.tui.actions import why_read_only
 from runtui.tui.text import middle
@@ -66,11 +67,15 @@ def draft_in_conflict(changed_at: datetime, now: datetime, conflicts: Sequence[C
 
 
 def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
-    """Say what changed in a run while its form was open, and which conflicts need a decision; empty if nothing did."""
+    """Say what changed in a run while its form was open, and which conflicts need a decision; empty if nothing did.
+
+    The time of the last change changes with everything else, and with each step of a run in progress: it is no news.
+    """
     moved = [
         f"{field.name} {before.received_text(field) or 'empty'} → {draft.received_text(field) or 'empty'}"
         for field in EDITABLE
-        if field.name not in before.edits and not field.same(*(d.received.get(field.name) for d in (before, draft)))
+        if field.name not in (*before.edits, UPDATED)
+        and not field.same(*(d.received.get(field.name) for d in (before, draft)))
     ]
     words = []
     if disputed:
