@@ -402,6 +402,7 @@ class Editing(Feature):
         if not self._chrome.has_confirmed(question, is_kept):
             return
         drafts.drop(draft.run_id)
+        self._chrome.panel.drop_draft()
         self._chrome.go_to_list()
         self._runs.table.flags_changed(draft.run_id)
         self._chrome.set_status(write_words.draft_discarded(draft))
