@@ -162,6 +162,22 @@ async def test_the_form_follows_what_a_listing_reads_meanwhile(open_session: Ope
         )
 
 
+async def test_a_letter_on_its_way_into_the_draft_is_not_lost_to_newer_values(open_session: Opener) -> None:
+    slow = Slow()
+    slow.may_answer.set()
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        await session.go_to("totalUsersCount")
+        await session.type("8")
+        session.form.edit.insert("1")
+        session.form.edited()  # the view has not heard of it when a listing is done
+        form_of(session).catch_up(NEWEST, slow.graph.runs[NEWEST] | {"failedTasksCount": 77})
+        await session.settled()
+        assert (session.form.edit.text, session.form.edit.selected) == ("81", "")
+        body = draft_of(session).body()
+        assert (body["totalUsersCount"], body["failedTasksCount"]) == (81, 77)
+
+
 async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
     slow = Slow()
     async with open_session(wire=slow.wire) as session:

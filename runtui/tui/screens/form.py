@@ -154,6 +154,7 @@ class FormView(ActionView[None]):
             self.post_message(self.Changed())
         self.fields.show(self.draft or draft, self.newer)
         self._help.explain(self.fields)
+        self._follow_the_run()
 
     def action_revert(self) -> None:
         if self.draft is not None:
@@ -193,10 +194,13 @@ class FormView(ActionView[None]):
     def _follow_the_run(self) -> None:
         """Update unedited fields to the run's newest values, and say what changed.
 
-        Do nothing below a review, whose request must stay as shown, or while a dropdown is open, which would close.
+        Do nothing below a review, whose request must stay as shown, while a dropdown is open, which would close, or
+        while the draft has not heard of the text in a field, which would be replaced.
         """
-        newer, before = self.newer, self.draft
-        if before is None or not newer or not self.screen.is_active or self.fields.menu is not None:
+        newer, before, fields = self.newer, self.draft, self.fields
+        if before is None or not newer or not self.screen.is_active or fields.menu is not None:
+            return
+        if fields.field.choices is None and fields.edit.text != plain(before.text(fields.field)):
             return
         draft = caught_up(before, newer)
         disputed = tuple(conflict for conflict in draft.conflicts(newer) if conflict.field.name in draft.edits)
