@@ -128,6 +128,11 @@ def format_ticks(ticks: int) -> str:
     return f"{moment}{'.' + digits if digits else ''}Z"
 
 
+def format_or_none(ticks: int | None) -> str | None:
+    """Return `format_ticks`, or None for None: null in JSON."""
+    return None if ticks is None else format_ticks(ticks)
+
+
 def now_ticks() -> int:
     return UNIX_EPOCH_TICKS + time.time_ns() // 100
 
