@@ -37,11 +37,9 @@ class Fault(NamedTuple):
     message: str
     hint: str
     outcome: Outcome
-    status: int | None
-    code: str
-    details: tuple[tuple[str, str], ...]
-    request_id: str
-    client_request_id: str
+    status: int | None = None
+    code: str = ""
+    details: tuple[tuple[str, str], ...] = ()
 
     @property
     def summary(self) -> str:
@@ -352,8 +350,6 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
         status=exchange.status,
         code=_text(error.get("code")) if error else "",
         details=tuple(islice(more, MAX_DETAILS)),
-        request_id=exchange.request_id or (_inner_request_id(error) if error else ""),
-        client_request_id=exchange.client_request_id,
     )
 
 
@@ -379,17 +375,6 @@ def _details(error: dict[str, Any]) -> Iterator[tuple[str, str]]:
             message = _text(detail.get("message")) or _text(detail.get("code"))
             if message:
                 yield _text(detail.get("target")), message
-
-
-def _inner_request_id(error: dict[str, Any]) -> str:
-    """Return the request id inside `innerError` or `innererror`, however deep it is."""
-    inner: Any = error
-    while isinstance(inner, dict):
-        found = _text(inner.get("request-id"))
-        if found:
-            return found
-        inner = inner.get("innerError") or inner.get("innererror")
-    return ""
 
 
 def _text(value: Any) -> str:
