@@ -75,8 +75,8 @@ class FailureKind(Enum):
 class Failure(NamedTuple):
     """Why a request has no complete answer.
 
-    `sent` is "no" only if the server provably has not seen the request. `what` is one sentence. `hint` is the next
-    step, if more is known than the kind tells.
+    `sent` is "no" only if the server provably has not seen the request. `message` is one sentence. `hint` is the next
+    step if it is more specific than that of the kind.
     """
 
     kind: FailureKind
@@ -86,7 +86,7 @@ class Failure(NamedTuple):
 
 
 class AnswerError(ValueError):
-    """A body that is not the strict JSON that Graph speaks. The text is one sentence."""
+    """A body that is not strict JSON. The text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
