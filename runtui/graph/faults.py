@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from runtui.domain.report import Outcome, sentences
 from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import PERMISSIONS, ServiceAction
-from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
+from runtui.graph.exchange import THROTTLING, AnswerError, Exchange, Failure, FailureKind
 from runtui.graph.retry import retry_after_seconds
 from runtui.redact import redact
 
@@ -302,7 +302,7 @@ def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
     words = _BY_STATUS.get(status) or (_SERVER_ERROR if status >= 500 else _REFUSED)
     if status == HTTPStatus.UNAUTHORIZED and exchange.token_hint:
         words = words._replace(hint=exchange.token_hint)
-    wait = retry_after_seconds(exchange, exchange.ended_at) if status in (429, 503) else None
+    wait = retry_after_seconds(exchange, exchange.ended_at) if status in THROTTLING else None
     if wait:
         words = words._replace(hint=f"The server asks to wait {length_words(wait)} before the next try.")
     return words

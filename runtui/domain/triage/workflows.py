@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import DESCENDING, EMPTY_CELL, ESSENTIAL, GAP, GUTTER, Column, ListCell, Role, text_cell
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import count_words, visible
-from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, format_or_none, moment_text, now_ticks, since
+from runtui.domain.times import CLOCK_SKEW, MAX_TICKS, ago, format_or_none, moment_text, now_ticks, since
 from runtui.domain.triage.received import (
     ReceivedProperty,
     flag_in,
@@ -42,9 +42,6 @@ _MIN_DAYS: Final = 10
 """The fewest days of the heat map, when long names need the room."""
 
 WIDE_MAP: Final = 116
-
-_LATE_AFTER: Final = 5 * 60 * TICKS_PER_SECOND
-"""How long after its time a next run counts as overdue (ticks): two clocks may differ by as much."""
 
 
 class Quarantine(NamedTuple):
@@ -147,7 +144,7 @@ class Workflow:
             return NOT_KNOWN
         if not self.is_scheduled:
             return ON_DEMAND
-        return OVERDUE if self.next_run is not None and self.next_run < now - _LATE_AFTER else ON_SCHEDULE
+        return OVERDUE if self.next_run is not None and self.next_run < now - CLOCK_SKEW else ON_SCHEDULE
 
     def warnings(self, now: int, held_users: int | None = None) -> Iterator[str]:
         """Yield sentences about what stops the workflow for users in its scope. `held_users` is the number of users of
