@@ -71,13 +71,27 @@ def view_of(settings: ListSettings, own: Sequence[View]) -> View | None:
     """Return the view with the filter of the list, preferably also with its order and columns; None if there is none.
     Without a filter, order and columns must match."""
     views = [view for view in all_views(own) if view.settings.filter == settings.filter]
-    exact = [view for view in views if view.settings in (settings, settings._replace(columns=()))]
+    exact = [view for view in views if _has(settings, view)]
     return next(iter(exact or views if settings.filter else exact), None)
 
 
-def problems_toggled(settings: ListSettings) -> ListSettings:
+def _has(settings: ListSettings, view: View) -> bool:
+    """Return whether a list with these settings has the filter, the order and the columns of a view."""
+    return view.settings in (settings, settings._replace(columns=()))
+
+
+def without_filter(settings: ListSettings, own: Sequence[View]) -> ListSettings:
+    """Return the settings of all runs; the order and the columns of a view go with it."""
+    view = view_of(settings, own)
+    if view is None or not _has(settings, view):
+        return settings._replace(filter="")
+    return ListSettings(columns=() if view.settings.columns else settings.columns)
+
+
+def problems_toggled(settings: ListSettings, own: Sequence[View]) -> ListSettings:
     """Return the settings with the filter PROBLEMS, or without a filter if they have it."""
-    return settings._replace(filter="" if settings.filter == PROBLEMS else PROBLEMS)
+    is_on = settings.filter == PROBLEMS
+    return without_filter(settings, own)._replace(filter="" if is_on else PROBLEMS)
 
 
 def view_toggled(settings: ListSettings, own: Sequence[View], number: int) -> ListSettings:
@@ -88,7 +102,7 @@ def view_toggled(settings: ListSettings, own: Sequence[View], number: int) -> Li
     """
     view = all_views(own)[number - 1]
     if view == view_of(settings, own):
-        return settings._replace(filter="")
+        return without_filter(settings, own)
     return view.settings._replace(columns=view.settings.columns or settings.columns)
 
 

@@ -131,7 +131,7 @@ class Preview:
         if number is not None and number > len(all_views(own)):
             return False
         under_cursor = self._rows.window(self._cursor, 1)
-        wanted = problems_toggled(settings) if number is None else view_toggled(settings, own, number)
+        wanted = problems_toggled(settings, own) if number is None else view_toggled(settings, own, number)
         rows = RunRows(self._store, query_of(wanted, now_ticks()))
         is_understood = (rows.query.filter is None) == (not wanted.filter)
         if not (is_understood and (total := rows.count())):

@@ -44,7 +44,7 @@ async def test_a_digit_shows_a_view_under_its_name_and_again_all_runs(open_sessi
         await session.press("3")
         assert headline(session).startswith("Runs  240  ")
         await session.press("1", "x")
-        assert headline(session).startswith("Runs  240  ")
+        assert headline(session) == "Runs  240  severity ↓"
         await session.press("8")
         assert "There is no view 8; v saves the list as a view." in session.words
         before = headline(session)
@@ -52,6 +52,29 @@ async def test_a_digit_shows_a_view_under_its_name_and_again_all_runs(open_sessi
         await session.press("7")
         assert "View 7 cannot be shown." in session.words
         assert headline(session) == before
+
+
+@pytest.mark.parametrize("leave", [("3",), ("escape",), ("4", "escape"), ("x", "x")], ids=" ".join)
+async def test_the_order_of_a_view_goes_with_the_view(open_session: Opener, leave: tuple[str, ...]) -> None:
+    async with open_session(size=(80, 30)) as session:
+        await session.press("3", *leave)
+        assert session.runs.settings == ListSettings()
+
+
+async def test_an_order_chosen_in_a_view_stays(open_session: Opener) -> None:
+    async with open_session(size=(80, 30)) as session:
+        await session.press("3", "I", "escape")
+        assert session.runs.settings == ListSettings("", "updated")
+
+
+async def test_a_view_without_a_filter_is_left_by_its_digit_too(open_session: Opener) -> None:
+    async with open_session(size=(80, 30)) as session:
+        own = View("by name", ListSettings("", "workflow", False, ("workflow", "id")))
+        session.workspace.preferences.keep(views=(own,))
+        await session.press("7")
+        assert session.runs.settings == own.settings
+        await session.press("7")
+        assert session.runs.settings == ListSettings()
 
 
 async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(open_session: Opener) -> None:

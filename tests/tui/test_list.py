@@ -101,6 +101,10 @@ async def test_marks_belong_to_runs(open_session: Opener) -> None:
         assert runs.table.marks == {order[0], order[2]}
         marked = [session.runs.table.flag(row) == "◆" for row in rows(session)]
         assert sum(marked) == 2
+        await session.press("slash")
+        await session.type("status:failed,completed,completedWithErrors,canceled,inProgress,queued !began<-400d")
+        await session.press("enter")
+        assert "2 marked" in session.text(), "beside a filter that fills the title"
         await session.press("U")
         assert runs.table.marks == set()
         assert "◆" not in session.text()

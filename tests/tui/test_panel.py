@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.tui.features.helping import Helping
 from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.option_lists import _summary
@@ -42,7 +43,7 @@ async def test_a_page_that_comes_while_the_app_exits_is_not_mounted(open_session
 async def test_a_screen_mounted_ahead_draws_no_page_before_it_is_opened(open_session: Opener) -> None:
     async with open_session(ahead=True) as session:
         await session.until(lambda: session.panel.query(JsonView) and session.panel.query_one(JsonView).line_count > 1)
-        page = session.app.get_screen("HelpView").query_one(JsonView)
+        page = session.app.feature[Helping].screen.query_one(JsonView)
         assert page.line_count <= 1
         await session.press("question_mark")
         assert page.line_count > 1
@@ -83,6 +84,12 @@ async def test_request_response_and_log(open_session: Opener) -> None:
         assert session.app.focused is log
         assert log.option_count == len(session.workspace.exchanges) >= 3  # the form's read, the fresh read, the write
         assert "PATCH" in session.text()
+        lines = []
+        for key in ("g", "j", "k", "G", "ctrl+u", "ctrl+d"):
+            await session.press(key)
+            lines.append(log.highlighted)
+        last = log.option_count - 1
+        assert lines == [0, 1, 0, last, 0, last], "the keys of every list"
         await session.press(*down_to(session, "read run"))
         assert title_of(session) == "response"
         assert "200 OK   GET" in session.text()

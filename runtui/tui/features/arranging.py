@@ -76,7 +76,7 @@ class Arranging(Feature):
     # Views
 
     def action_problems(self) -> None:
-        self._runs.show_settings(problems_toggled(self._runs.settings))
+        self._runs.show_settings(problems_toggled(self._runs.settings, self._preferences.kept.views))
 
     def show_view(self, number: int) -> None:
         """Bring the list to the front with the view of a digit, or with all runs if it shows that view already."""

@@ -19,7 +19,7 @@ from textual.worker import Worker
 from runtui.domain.columns import Order
 from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
-from runtui.domain.views import ListSettings, view_of
+from runtui.domain.views import ListSettings, view_of, without_filter
 from runtui.graph.root import run_key
 from runtui.services.foreground import Foreground
 from runtui.services.store.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
@@ -247,7 +247,7 @@ class RunsView(ActionView[None]):
             self.filter_by(temporary.before)
             await temporary.go_back()
         elif self.filter_text:
-            self.filter_by("")
+            self.show_settings(without_filter(self.settings, self._workspace.preferences.kept.views))
         else:
             self._chrome.panel.is_open = False
             self._chrome.front.zoom(False)

@@ -69,6 +69,8 @@ class ChoiceList(PagedList, inherit_bindings=False):
 class LogList(PagedList):
     """The requests of this session, one per line."""
 
+    BINDINGS = bindings("table")
+
     @property
     def top_line(self) -> int:
         return self.highlighted or 0

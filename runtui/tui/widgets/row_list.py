@@ -159,7 +159,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         return " ".join(filter(None, (self.resource.nothing_found, hint, f"{key_of('clear')} clears the filter.")))
 
     def title(self, counted: str, of: str = "", view: str = "", *, with_filter: bool = True) -> Content:
-        """Return the title: what is listed, `of` what, the count, the filter, the order and the number of marks.
+        """Return the title: what is listed, `of` what, the count, the number of marks, the filter and the order.
 
         The name of a `view` replaces the resource's title and the filter.
         """
@@ -167,13 +167,13 @@ class RowList(Widget, Generic[RowT, RowId]):
         if of:
             parts += [Content(" of "), content(of, "bold")]
         parts.append(Content(f"  {counted}"))
+        if marks := self.table.marks:  # before the filter, which may fill the line
+            parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
         if self.filter_text and with_filter and not view:
             parts += [Content("  /"), content(self.filter_text, "$text-accent")]
         key, descending = self._header.sort
         if (column := self.resource.by_key.get(key)) is not None:
             parts.append(Content(f"  {column.order_title(descending=descending)}"))
-        if marks := self.table.marks:
-            parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
         return Content("").join(parts)
 
     def action_filter(self) -> None:
