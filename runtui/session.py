@@ -217,31 +217,29 @@ def _previewing(workspace: Workspace, paint: FirstPaint, *, moves: bool, reads: 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
     """Read the server and draw the first rows while the app loads; the listing pauses once a typed key can act."""
-    loop = asyncio.get_running_loop()
-    is_full = asyncio.Event()
-    painting: asyncio.TimerHandle | None = None
+    have_changed, are_full = asyncio.Event(), asyncio.Event()
 
-    def show() -> None:
-        nonlocal painting
-        if painting is None and not loading_rest.done() and not (is_full.is_set() and preview.is_served):
-            painting = loop.call_later(_PAINTS_APART if is_full.is_set() else _PAGES_TOGETHER, paint)
-
-    def paint() -> None:
-        nonlocal painting
-        painting = None
-        rows = preview.show()
-        if preview.is_full:
-            is_full.set()
-            if preview.is_served:
-                workspace.refresh.suspend()
-        elif rows:
-            workspace.refresh.start()  # the next pages may fill the list
+    async def draw_rows() -> None:
+        """Draw the rows some time after each change, until they fill the list and a typed key can act."""
+        while True:
+            await have_changed.wait()
+            if are_full.is_set() and preview.is_served:
+                return
+            await asyncio.sleep(_PAINTS_APART if are_full.is_set() else _PAGES_TOGETHER)
+            have_changed.clear()
+            rows = preview.show()
+            if preview.is_full:
+                are_full.set()
+                if preview.is_served:
+                    workspace.refresh.suspend()
+            elif rows:
+                workspace.refresh.start()  # the next pages may fill the list
 
     async def load_rest() -> None:
         await loading
         await _load_screen("rich.console")  # a fifth of the app, while the server prepares its answers
         with suppress(TimeoutError):
-            await asyncio.wait_for(is_full.wait(), _ROWS_COME_FIRST)
+            await asyncio.wait_for(are_full.wait(), _ROWS_COME_FIRST)
         await _load_screen()
 
     loading = asyncio.create_task(asyncio.to_thread(workspace.load))
@@ -249,14 +247,14 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
     root = await spec.root() if spec.root else workspace.settings.root
     await loading
     workspace.connect(root)
-    end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
+    loop, drawing = asyncio.get_running_loop(), asyncio.create_task(draw_rows())
+    end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(have_changed.set))
     workspace.refresh.start()
     if preview.is_served:
         workspace.refresh.suspend()
     await loading_rest
     end()
-    if painting is not None:
-        painting.cancel()
+    drawing.cancel()
 
 
 def _begin(workspace: Workspace) -> None:
