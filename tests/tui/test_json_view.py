@@ -318,8 +318,7 @@ async def test_a_scrollbar_drawn_before_it_is_mounted_has_the_length_of_the_last
         monkeypatch.setattr(ScrollBar, "_pre_process", mount_late)
         view = JsonView("\n" * 99)
         view.styles.scrollbar_size_vertical = 1
-        app.mount(view)
-        await view._mounted_event.wait()
+        await app.mount(view)
         lay_out(app.screen)
         before = thumb(), view.vertical_scrollbar.is_mounted
         view.show_text("\n" * 39)
