@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.draft import NOT_RECEIVED, Conflict, value_word
+from runtui.domain.properties import same_value
 
 
 class Outcome(Enum):
@@ -110,6 +111,14 @@ def sentences(*texts: str) -> str:
 
 
 def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each changed property with its old and new value; one absent from `before` was not received."""
+    """Yield each changed property with its old and new value; one absent from `before` was not received.
+
+    Somebody else may have set the new value before the change was sent.
+    """
     for name, value in after.items():
-        yield f"{name}: {value_word(before.get(name, NOT_RECEIVED))} → {value_word(value)}"
+        was = before.get(name, NOT_RECEIVED)
+        yield (
+            f"{name}: already {value_word(value)}"
+            if same_value(was, value)
+            else (f"{name}: {value_word(was)} → {value_word(value)}")
+        )

@@ -15,6 +15,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import ActionName, cancel
 from runtui.graph.faults import NOT_OFFERED, fault_of, refused_action
 from runtui.services.writing.write import Save, Step
+from runtui.tui.features.changes import lists
 from runtui.tui.text import in_lines
 from runtui.tui.words import write_words
 from runtui.tui.words.pages import save_page, save_words
@@ -119,3 +120,12 @@ def test_a_page_pasted_into_a_field_hides_no_other_field_of_the_draft() -> None:
     assert write_words.draft_discarded(pasted) == (
         f"Draft discarded: scheduledDateTime {'x' * 20}…{'x' * 19}, totalUsersCount 39."
     )
+
+
+def test_a_value_that_the_run_had_when_the_change_was_sent_is_called_so() -> None:
+    """A colleague may set the same value while a change is reviewed; 1 and "1" are two values."""
+    entry = an_entry(before={"processingStatus": "queued", "totalUsersCount": "1"}, after={
+        "processingStatus": "queued", "totalUsersCount": 1,
+    })  # fmt: skip
+    assert [*entry.change_words()] == ["processingStatus: already queued", "totalUsersCount: 1 → 1"]
+    assert [*lists._by_the_clock(entry, 0)] == ["already queued", "totalUsersCount: 1 → 1"]

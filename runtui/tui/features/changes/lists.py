@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, Order, Role, in_order
 from runtui.domain.draft import NOT_RECEIVED, value_word
+from runtui.domain.properties import same_value
 from runtui.domain.report import Outcome
 from runtui.domain.times import clock_text, now_ticks, parse_ticks, second_text, ticks_of, to_datetime
 from runtui.domain.triage.service_actions import STATUS
@@ -86,7 +87,8 @@ def _by_the_clock(entry: Entry, now: int) -> Iterator[str]:
         was, became = (_clock_word(each, now) for each in values)
         if was == became:
             was, became = map(value_word, values)
-        yield f"{was} → {became}" if name == STATUS else f"{name}: {was} → {became}"
+        words = f"already {became}" if same_value(*values) else f"{was} → {became}"
+        yield words if name == STATUS else f"{name}: {words}"
 
 
 def _clock_word(value: object, now: int) -> str:
