@@ -13,14 +13,14 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import DASH, EMPTY_CELL, Align, Column, ListCell, Needs, Role, Show, text_cell
 from runtui.domain.properties import INT32_MAX, INT32_MIN, PROPERTIES, Property
 from runtui.domain.text import cells_in, visible
-from runtui.domain.times import TICKS_PER_SECOND, distance, parse_ticks
+from runtui.domain.times import HOUR, distance, parse_ticks
 from runtui.domain.triage.memory import RunTriage
 from runtui.errors import RuntuiError
 
 NO_NUMBER: Final = -(2**62)
 """Stands for a missing number in an indexed column: less than every tick and Int32, so it sorts first."""
 
-STUCK_AFTER: Final = 3 * 3600 * TICKS_PER_SECOND
+STUCK_AFTER: Final = 3 * HOUR
 """An active run without an update for longer than this is stuck (ticks): a custom task extension may wait at most
 3 hours for its callback (Microsoft Entra, "Understanding lifecycle workflows")."""
 
