@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Final
 
 from runtui.keys.actions import ACTION_BY_ID
@@ -146,8 +147,16 @@ def is_ours(owner: type) -> bool:
 
 
 def methods(owner: type) -> int:
-    """Return the number of functions and properties that a class and its bases in `runtui/` define."""
-    return sum(len(_functions(base)) for base in owner.__mro__ if is_ours(base))
+    """Return the number of functions and properties that a class and its bases in `runtui/` have; a function with a
+    second name counts twice."""
+    return sum(len(_functions(base)) + len(_second_names(base)) for base in owner.__mro__ if is_ours(base))
+
+
+def _second_names(owner: type) -> list[str]:
+    """Return the attributes that the body of a class sets to a function, such as `on_leave = on_blur`."""
+    targets = (target for item in _body(owner) if isinstance(item, ast.Assign) for target in item.targets)
+    names = (target.id for target in targets if isinstance(target, ast.Name))
+    return [name for name in names if isinstance(vars(owner).get(name), FunctionType | property | staticmethod)]
 
 
 def _functions(owner: type) -> dict[str, Function]:

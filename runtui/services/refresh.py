@@ -33,7 +33,6 @@ from runtui.services.store.file import (
     KnownListing,
     known_listings,
     put_listing,
-    release_pages,
 )
 from runtui.services.store.store import EVERY_RUN, MANY_RUNS, Store
 from runtui.services.tasks import report_defect, side_by_side
@@ -372,7 +371,7 @@ class Refresh:
             await self.list_once()
             with suppress(RuntuiError):  # the next listing reports it
                 if self._store.count(EVERY_RUN) >= MANY_RUNS:
-                    await self._write(release_pages)
+                    await asyncio.to_thread(self._store.connections.release_pages)
                     await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
                     await asyncio.to_thread(return_free_memory)
             # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.

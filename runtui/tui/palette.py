@@ -58,6 +58,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
     AUTO_FOCUS = "LineInput"
     BINDINGS = [
         Binding("escape", "dismiss", show=False),
+        Binding("enter", "choose", show=False),
         Binding("up", "move('cursor_up')", show=False),
         Binding("down", "move('cursor_down')", show=False),
         Binding("pageup", "move('page_up')", show=False),
@@ -113,9 +114,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         """Move the list's cursor; `how` is an action of OptionList."""
         await self._found.run_action(how)
 
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
+    def action_choose(self) -> None:
         if (option := self._found.highlighted_option) is not None:
             self.dismiss(option.id)
 

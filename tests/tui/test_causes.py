@@ -19,6 +19,7 @@ from runtui.services.store.results import UnreadRuns
 from runtui.services.store.store import EVERY_RUN, RunQuery
 from runtui.tui.features.triage import explaining
 from runtui.tui.features.triage.explaining import CausesView
+from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.resources import run_filter
 from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
@@ -269,6 +270,39 @@ async def test_an_earlier_grouping_that_ends_later_is_not_shown(
         assert "reasons of" in session.text()
         assert "It broke." not in session.text()
         wire.release()
+
+
+@pytest.mark.parametrize("key", ["c", "o"])
+async def test_rows_that_take_longer_than_the_rest_between_two_redraws_are_shown(
+    key: str, open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        await session.press(key)
+        workspace, is_causes = session.workspace, key == "c"
+        view = session.find(CausesView) if is_causes else session.find(OverviewView)
+        drawing = view.drawing
+        await session.until(lambda: not (drawing._is_resting or workspace.results.progress.reading))
+        target, name = (workspace.results, "causes") if is_causes else (workspace.store, "histories")
+        find, begun, may_end, put = getattr(target, name), list[object](), threading.Event(), list[object]()
+
+        def find_slowly(given: object) -> object:
+            begun.append(given)
+            may_end.wait(PATIENCE)
+            return find(given)
+
+        monkeypatch.setattr(target, name, find_slowly)
+        monkeypatch.setattr(view.list, "put", lambda *rows: put.append(rows))
+        monkeypatch.setattr(view, "set_timer", lambda *_: None)
+        monkeypatch.setattr(workspace.foreground, "had_input_within", lambda _seconds: False)
+        drawing.ask()
+        await session.meanwhile(lambda: begun)
+        drawing.ask()
+        drawing._rested()
+        may_end.set()
+        await session.until(lambda: put)
+        assert len(begun) == 1, "it ends before it is begun anew"
+        drawing._rested()
+        await session.until(lambda: len(put) == 2)
 
 
 @pytest.mark.parametrize(("key", "untrue"), [("c", "No task failed"), ("o", "There are no workflows")])

@@ -142,7 +142,7 @@ def screen_of(session: Session) -> tuple[str, ...]:
 async def rested(session: Session) -> None:
     """Wait until the screen stays the same while the network is held."""
     if session.view == "causes":  # it draws only after a pause between keys
-        drawing = session.find(CausesView)._drawing
+        drawing = session.find(CausesView).drawing
         await session.until(lambda: not (drawing._is_due or drawing._is_resting))
     last, same = screen_of(session), 0
     while same < 3:

@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.tui.features.helping import Helping
 from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.option_lists import _summary
@@ -42,7 +43,7 @@ async def test_a_page_that_comes_while_the_app_exits_is_not_mounted(open_session
 async def test_a_screen_mounted_ahead_draws_no_page_before_it_is_opened(open_session: Opener) -> None:
     async with open_session(ahead=True) as session:
         await session.until(lambda: session.panel.query(JsonView) and session.panel.query_one(JsonView).line_count > 1)
-        page = session.app.get_screen("HelpView").query_one(JsonView)
+        page = session.app.feature[Helping].screen.query_one(JsonView)
         assert page.line_count <= 1
         await session.press("question_mark")
         assert page.line_count > 1

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
 from runtui.services.records.journal import Intent, Journal, RunBusyError
+from tests import there
 from tests.unit.fake_writer import RUN, WORKFLOW
 
 ROOT: Final = "http://127.0.0.1/beta"
@@ -32,8 +34,9 @@ def intent(**facts: Any) -> Intent:
 
 
 def record_intent(journal: Journal, intent: Intent) -> int:
-    """Record one intent and return its number; raise the error because of which it must not be sent."""
-    (opened,) = journal.open_many([intent])
+    """Record one intent, for a run that was just read, and return its number; raise the error because of which it must
+    not be sent."""
+    (opened,) = journal.open_many([intent], [datetime.now(UTC) + timedelta(milliseconds=1)])
     if isinstance(opened, RunBusyError):
         raise opened
-    return opened
+    return there(opened)

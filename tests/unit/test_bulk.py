@@ -8,8 +8,10 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from runtui.services.foreground import Foreground
 from runtui.services.records.journal import Intent, Journal, RunBusyError
 from runtui.services.records.journal_file import JournalError
 from runtui.services.store.store import Store
+from runtui.services.writing import bulk as bulk_module
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import CONCURRENT_WRITES, Bulk
 from runtui.services.writing.drive import WriteContext
@@ -227,6 +230,32 @@ async def test_a_run_that_somebody_changes_while_a_refusal_holds_it_is_not_writt
         )
 
 
+async def test_what_is_recorded_when_the_process_is_stopped_for_long_is_read_again_before_it_is_sent(
+    bench: BulkBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    monkeypatch.setattr(bulk_module, "datetime", SimpleNamespace(now=lambda _zone: now))
+
+    def read(run_id: str) -> Answer:
+        reading = answered(bench.graph.held[run_id])
+        return reading._replace(exchange=replace(reading.exchange, started_at=now))
+
+    bench.graph.on_read = read
+    bench.graph.gate.clear()
+    bench.saves.submit_many(drafts())
+    async with asyncio.timeout(PATIENCE):
+        for _ in iter(lambda: len(bench.journal.entries()) < MANY, False):
+            await asyncio.sleep(0)
+    now += timedelta(hours=1)
+    waiting = {save.run_id for save in bench.saves.active() if save.step is not Step.SENDING}
+    assert 0 < len(waiting) < MANY
+    for run_id in waiting:
+        bench.graph.held[run_id]["processingStatus"] = "completed"
+    bench.graph.gate.set()
+    assert await bench.saves.drain(PATIENCE) == 0
+    assert bench.canceled() == bench.graph.held.keys() - waiting
+
+
 async def test_a_change_that_is_not_found_holds_the_rest_for_its_run_was_there(bench: BulkBench) -> None:
     bench.answer_one("run-0", refused(404))
     bulk = await bench.held(drafts())
@@ -337,10 +366,10 @@ async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
     bench.graph.gate.clear()
     open_many, loop = bench.journal.open_many, asyncio.get_running_loop()
 
-    def once_all_are_read(intents: Sequence[Intent]) -> list[int | RunBusyError]:
+    def once_all_are_read(intents: Sequence[Intent], read_at: Sequence[datetime]) -> list[int | RunBusyError | None]:
         while len(bench.graph.batches) < MANY / 20:
             time.sleep(0.001)  # the lanes go on reading, because nothing is ready to be sent
-        opened = open_many(intents)
+        opened = open_many(intents, read_at)
         if len(bench.journal.entries()) == MANY:
             loop.call_soon_threadsafe(bench.graph.gate.set)
         return opened

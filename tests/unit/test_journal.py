@@ -4,12 +4,14 @@ contains."""
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from runtui.services.records import journal as journal_module
 from runtui.services.records.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError, Settlement
 from runtui.services.records.journal_file import JournalConnection, JournalError, open_journal
 from runtui.services.writing.proof import is_explained_by
+from tests import there
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent, record_intent
 
@@ -203,6 +206,40 @@ def test_a_run_is_the_same_under_another_name_of_its_server_and_in_another_spell
     assert is_explained_by(ours, journal.of_run(ours.root, ours.run_id)), "theirs may have brought the same values"
 
 
+@pytest.mark.parametrize(
+    ("by", "outcome", "after", "records"),
+    [
+        ("other", Outcome.DONE, 0, False),
+        ("other", Outcome.UNKNOWN, 0, False),
+        ("other", Outcome.NOT_DONE, 0, True),
+        ("other", Outcome.DONE, 1, True),
+        ("journal", Outcome.DONE, 0, True),
+    ],
+)
+def test_a_run_that_was_read_before_another_runtui_wrote_it_is_not_recorded(
+    by: str, outcome: Outcome, after: int, records: bool, journal: Journal, other: Journal
+) -> None:
+    theirs = intent(run_id="R1", root=OTHER_NAMES[0])
+    writer = journal if by == "journal" else other
+    record_intent(writer, theirs)
+    writer.settle(Settlement(theirs.client_request_id, outcome, ""))
+    (written,) = journal.entries()
+    moments = [there(written.ended_at) + timedelta(milliseconds=after)] * 2
+    (ours, elsewhere) = journal.open_many([intent(), intent(run_id="r2")], moments)
+    assert (ours is not None, elsewhere) == (records, 2 + records), "other runs are not held up"
+
+
+def test_a_change_from_before_the_clock_was_set_back_holds_up_no_other(
+    journal: Journal, other: Journal, path: Path
+) -> None:
+    record_intent(other, theirs := intent())
+    other.settle(Settlement(theirs.client_request_id, Outcome.DONE, ""))
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE entry SET ended_at = '2999-01-01T00:00:00.000+00:00'")
+        db.commit()
+    record_intent(journal, intent())
+
+
 def test_a_run_is_free_when_the_runtui_that_wrote_it_is_gone(journal: Journal, other: Journal) -> None:
     record_intent(other, intent())
     other.close()
@@ -335,7 +372,7 @@ def test_a_commit_that_a_defect_breaks_off_records_nothing_and_holds_up_no_other
     calls: list[Foreground] = []
     with closing(Journal(path, Breaking())) as journal:
         with pytest.raises(ZeroDivisionError):
-            journal.open_many([intent(), intent(run_id="r2")])
+            journal.open_many([intent(), intent(run_id="r2")], [datetime.now(UTC)] * 2)
         record_intent(other, intent(run_id="r3"))
         assert [entry.run_id for entry in journal.entries()] == ["r3"]
 
@@ -370,7 +407,7 @@ def test_many_intents_are_recorded_in_one_commit_and_a_busy_run_holds_up_no_othe
 ) -> None:
     record_intent(other, intent(run_id="theirs"))
     some = [intent(run_id=run_id, batch="b1") for run_id in ("r1", "theirs", "r2")]
-    one, busy, two = journal.open_many(some)
+    one, busy, two = journal.open_many(some, [datetime.now(UTC)] * 3)
     assert isinstance(busy, RunBusyError)
     assert [entry.number for entry in journal.entries() if entry.batch == "b1"] == [two, one]
     broken = Settlement("nobody", Outcome.DONE, "answer")

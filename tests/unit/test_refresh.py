@@ -7,10 +7,12 @@ import asyncio
 import gc
 import logging
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from ctypes import CDLL, c_int64
 from datetime import UTC, datetime
 from mmap import PAGESIZE
 from pathlib import Path
+from threading import Barrier
 from typing import NoReturn
 
 import pytest
@@ -27,7 +29,7 @@ from runtui.services.refresh import (
     UnreadWorkflow,
     rest_seconds,
 )
-from runtui.services.store.store import EVERY_RUN, RunQuery, RunRows, Store
+from runtui.services.store.store import EVERY_RUN, RunQuery, RunRows, Store, stored_runs
 from tests import PATIENCE
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
 
@@ -56,6 +58,12 @@ trims = pytest.mark.skipif(not hasattr(CDLL(None), "malloc_trim"), reason="this 
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGESIZE
+
+
+def bytes_in_sqlite() -> int:
+    used = CDLL(_sqlite3.__file__).sqlite3_memory_used
+    used.restype = c_int64
+    return int(used())
 
 
 async def test_every_page_of_every_workflow_reaches_the_store(store: Store) -> None:
@@ -297,18 +305,37 @@ async def test_the_listing_of_a_large_tenant_leaves_no_garbage_and_no_free_memor
 async def test_the_store_of_a_large_tenant_keeps_no_pages_after_a_listing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    used = CDLL(_sqlite3.__file__).sqlite3_memory_used
-    used.restype = c_int64
     done, loop = asyncio.Event(), asyncio.get_running_loop()
     monkeypatch.setattr(refresh_module, "MANY_RUNS", 0)
     monkeypatch.setattr(refresh_module, "return_free_memory", lambda: loop.call_soon_threadsafe(done.set))
-    before = used()
+    before = bytes_in_sqlite()
     refresh = Refresh(FakeGraph(joiner=[[run(f"{number:040}") for number in range(9_000)]]), store, interval=NEVER)
     refresh.start()
     async with asyncio.timeout(PATIENCE):
         await done.wait()
     await refresh.stop()
-    assert used() - before < 1_000_000
+    assert bytes_in_sqlite() - before < 1_000_000
+
+
+def test_threads_that_have_read_keep_neither_pages_nor_the_statements_of_every_list(store: Store) -> None:
+    ids = [f"{number:040}" for number in range(2_000)]
+    store.put_runs("joiner", [run(run_id) for run_id in ids], store.next_listing())
+    store.complete_orders()
+    store.connections.release_pages()
+    before, all_read = bytes_in_sqlite(), Barrier(4)
+
+    def read(shortest: int) -> None:
+        for length in range(shortest, shortest + 30):
+            assert len(stored_runs(store, ids[:length])) == length
+        all_read.wait(PATIENCE)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(read, (500, 600, 700, 800)))
+        with_pages = bytes_in_sqlite()
+        store.connections.release_pages()
+        after = bytes_in_sqlite()
+    assert with_pages - after > 4 * 200_000
+    assert after - before < 10_000_000
 
 
 async def test_asking_during_a_listing_lists_once_more_and_never_twice_at_once(store: Store) -> None:

@@ -16,10 +16,12 @@ from runtui.graph.exchange import Failure, FailureKind
 from runtui.graph.retry import LONGEST_WAIT
 from runtui.headless.changes import message_of
 from runtui.services.records import journal as journal_module
+from runtui.services.records.journal import Journal, Settlement
 from runtui.services.records.journal_file import JournalError
 from runtui.services.writing.write import Step
 from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
+from tests.unit.intents import intent, record_intent
 from tests.unit.saves_bench import ROOT, Bench, draft, refused
 
 ETAG = 'W/"1"'
@@ -64,6 +66,49 @@ async def test_a_run_that_changes_during_throttling_is_not_written(bench: Bench)
     assert save.outcome is Outcome.NOT_DONE
     assert [conflict.now for conflict in save.conflicts] == ["canceled"]
     assert bench.writes == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.UNKNOWN, None])
+async def test_a_run_that_another_runtui_may_have_written_since_it_was_read_is_read_again(
+    outcome: Outcome | None, bench: Bench, tmp_path: Path
+) -> None:
+    """With None that runtui is killed before it knows the outcome."""
+    other = Journal(tmp_path / "journal.db")
+    readings = 0
+
+    def read(run_id: str) -> Answer:
+        nonlocal readings
+        readings, reading = readings + 1, answered(bench.graph.held[run_id])
+        if readings == 1:
+            record_intent(other, theirs := intent(root=ROOT))
+            bench.graph.apply(run_id, '{"@odata.type": "", "processingStatus": "canceled"}')
+            if outcome is not None:
+                other.settle(Settlement(theirs.client_request_id, outcome, ""))
+            other.close()
+        return reading
+
+    bench.graph.on_read = read
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.graph.calls) == (Outcome.NOT_DONE, ["GET r1", "GET r1"])
+    assert [conflict.now for conflict in save.conflicts] == ["canceled"]
+    assert bench.graph.held["r1"]["processingStatus"] == "canceled", "the other change stays"
+
+
+@pytest.mark.parametrize("clock", [timedelta(hours=-1), timedelta(hours=1)])
+async def test_a_run_is_read_again_if_the_process_was_stopped_since_or_the_clock_was_set(
+    clock: timedelta, bench: Bench
+) -> None:
+    readings = iter([RUN, {**RUN, "processingStatus": "canceled"}])
+
+    def read(_run_id: str) -> Answer:
+        reading = answered(run := next(readings))
+        moment = datetime.now(UTC) + (clock if run is RUN else timedelta())
+        return reading._replace(exchange=replace(reading.exchange, started_at=moment))
+
+    bench.graph.on_read = read
+    save = await bench.ended(draft())
+    assert (save.outcome, bench.graph.calls) == (Outcome.NOT_DONE, ["GET r1", "GET r1"])
+    assert [conflict.now for conflict in save.conflicts] == ["canceled"]
 
 
 async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:

@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +266,7 @@ async def test_leaving_while_the_intent_cannot_be_recorded_is_no_defect(
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
 
-    def fail(_intents: Sequence[Intent]) -> list[int]:
+    def fail(_intents: Sequence[Intent], _read_at: Sequence[datetime]) -> list[int]:
         raise JournalError(bench.journal.path, "database or disk is full")
 
     monkeypatch.setattr(bench.journal, "open_many", fail)

@@ -446,7 +446,7 @@ def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monk
             if not made:
                 other.submit(store.put_run, "w1", a_run(2)).add_done_callback(lambda _: made.append("the writer"))
                 deadline = monotonic() + PATIENCE
-                while not store._turn.next.locked() and monotonic() < deadline:
+                while not store.connections.turn.next.locked() and monotonic() < deadline:
                     pass
             made.append(key)
             add_order(db, key)

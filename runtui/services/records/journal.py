@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -181,28 +181,31 @@ class Journal:
 
     # Writing
 
-    def open_many(self, intents: Sequence[Intent]) -> list[int | RunBusyError]:
-        """Record intents in one commit. Return for each its number, once it is on the disk; or the error because of
-        which it is not recorded and must not be sent.
+    def open_many(self, intents: Sequence[Intent], read_at: Sequence[datetime]) -> list[int | RunBusyError | None]:
+        """Record intents in one commit, each for a run that was read at that time (UTC). Return for each its number,
+        once it is on the disk. Else it is not recorded and must not be sent: because of an error, or (None) because
+        another runtui has written the run, or may have written it, since it was read.
 
         Raises:
             JournalError: the file was lost after it was opened. This is raised once; the next change goes into the file
                 that is at the path then.
         """
         rows = [self._row_of(intent) for intent in intents]
-        opened: list[int | RunBusyError] = []
+        opened: list[int | RunBusyError | None] = []
         with self._recording() as db:
             session = self._own_session()
             own = {"session": session.id, "opened_at": _now()}
             session.acquire()
-            busy = self._busy(db, {intent.root for intent in intents})
-            for intent, row in zip(intents, rows, strict=True):
+            busy, written = self._by_others(db, intents)
+            for intent, row, moment in zip(intents, rows, read_at, strict=True):
                 self._foreground.yield_to_input_in_thread()
-                number = busy.get((intent.root, run_key(intent.run_id)))
-                if number is None:
-                    opened.append(_sealed(db, db.execute(_INSERT, row | own)))
+                run = intent.root, run_key(intent.run_id)
+                if run in busy:
+                    opened.append(RunBusyError(busy[run]))
+                elif written.get(run, "") >= _stamp(moment):
+                    opened.append(None)
                 else:
-                    opened.append(RunBusyError(number))
+                    opened.append(_sealed(db, db.execute(_INSERT, row | own)))
             numbers = [found for found in opened if isinstance(found, int)]
             self._last = max(numbers, default=self._last)
         if numbers:
@@ -223,18 +226,29 @@ class Journal:
             with self._using():
                 pass  # raises if the commit went into a file that is no longer at the path
 
-    def _busy(self, db: JournalConnection, roots: Collection[str]) -> dict[tuple[str, str], int]:
-        """Return the numbers of the changes that other live runtui are writing, by (root, run key)."""
-        own, found = self._own_session(), dict[tuple[str, str], int]()
-        for root in roots:
+    def _by_others(
+        self, db: JournalConnection, intents: Sequence[Intent]
+    ) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], str]]:
+        """Return by (root, run key) the numbers of the changes that other live runtui are writing, and when the last
+        change by another one has ended that was or may have been made."""
+        own, now = self._own_session(), _now()
+        busy, written = dict[tuple[str, str], int](), dict[tuple[str, str], str]()
+        for root in {intent.root for intent in intents}:
             here, names = self._at_server(root)
-            open_ones = f"SELECT number, session, run_id FROM entry WHERE {here} AND outcome IS NULL"  # noqa: S608
-            rows = [row for row in db.rows(open_ones, names) if row["session"] != own.id]
-            gone = {session: own.is_gone(session) for session in {str(row["session"]) for row in rows}}
-            found |= {
-                (root, run_key(str(row["run_id"]))): row["number"] for row in rows if not gone[str(row["session"])]
-            }
-        return found
+            runs = [intent.run_id for intent in intents if intent.root == root]
+            rows = db.rows(
+                "SELECT number, session, run_id, outcome, coalesce(ended_at, opened_at) AS moment FROM entry "  # noqa: S608
+                f"WHERE {here} AND run_id COLLATE NOCASE IN ({', '.join('?' * len(runs))}) "
+                "AND session != ? AND outcome IS NOT 'not done' ORDER BY moment",
+                (*names, *runs, own.id),
+            )
+            for row in rows:
+                run, moment = (root, run_key(row["run_id"])), str(row["moment"])
+                if row["outcome"] is None and not own.is_gone(str(row["session"])):
+                    busy[run] = row["number"]
+                elif moment <= now:  # a later one is from before the clock was set back, and would hold up every change
+                    written[run] = moment
+        return busy, written
 
     def settle(self, settlement: Settlement) -> None:
         """Record the outcome of an intent. An entry with a known outcome stays as it is.
@@ -484,4 +498,8 @@ def damaged_entry(number: int, damage: str, *, root: object = "") -> Entry:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return _stamp(datetime.now(UTC))
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

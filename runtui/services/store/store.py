@@ -11,12 +11,10 @@ for a write, and sees one state per call. Changes are announced in the thread th
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from time import monotonic
@@ -27,9 +25,9 @@ from runtui.domain.columns import Needs
 from runtui.domain.rows import NO_NUMBER, RunRow, StoredRun, cells_needed, storable, stored_id
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
-from runtui.private_files import FileIds, files_at
 from runtui.services.foreground import Foreground
 from runtui.services.store import results
+from runtui.services.store.connections import Connections
 from runtui.services.store.counts import Totals, failures_by_day, histories, totals, workflows
 from runtui.services.store.file import (
     BY_ID,
@@ -38,15 +36,10 @@ from runtui.services.store.file import (
     StoredIds,
     add_order,
     as_json,
-    begin_write,
     delete_runs,
     missing_orders,
-    open_again,
-    open_reader,
-    open_writer,
     put_runs,
     put_workflow,
-    store_error,
 )
 from runtui.services.store.query import (
     EVERY_RUN,
@@ -129,20 +122,6 @@ class _SeenRows:
         return new
 
 
-class _FairLock:
-    """A fair lock: a waiting thread gets it before one that releases it and asks again at once."""
-
-    def __init__(self) -> None:
-        self._held, self.next = threading.Lock(), threading.Lock()
-
-    def __enter__(self) -> None:
-        with self.next:
-            self._held.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._held.release()
-
-
 class Store:
     """The runs of one Graph root."""
 
@@ -152,16 +131,8 @@ class Store:
         Raises:
             StoreError: the file cannot be created, read or written.
         """
-        self._path = path
         self.foreground = foreground or Foreground()
-        self._writer = open_writer(path)
-        self._files: FileIds | None = files_at(path)
-        """The open files; None once they are closed."""
-        self._turn = _FairLock()
-        self._readers: list[sqlite3.Connection] = []
-        self._in_use: dict[int, threading.Lock] = {}
-        """The lock of each connection, held while a thread reads through it."""
-        self._of_thread = threading.local()
+        self.connections = Connections(path, self._begin_again)
         self.changed: Announcer[frozenset[str] | None] = Announcer()
         """The ids of the changed runs; None for many."""
         self.results_read: Announcer[str] = Announcer()
@@ -174,19 +145,14 @@ class Store:
         self.doubted: set[str] = set()
         """The workflows whose stored runs may be incomplete or outdated: the next listing reads all of them."""
         self._query_cache = QueryCache()
-        self.missing_orders = set(missing_orders(self._writer))
+        self.missing_orders = set(missing_orders(self.connections.writer))
         """The columns without an index so far: the first window sorted by one reads every run."""
         self._wanted_orders: set[str] = set()
         """The columns that a list is sorted by."""
 
     def close(self) -> None:
         """Close every connection; nothing may be called afterwards."""
-        with self._turn:
-            self._files = None
-            for db in (*self._readers, self._writer):
-                with self._in_use.setdefault(id(db), threading.Lock()):  # SQLite crashes if it is closed during a call
-                    db.close()
-            self._readers.clear()
+        self.connections.close()
 
     # Writing
 
@@ -195,7 +161,7 @@ class Store:
 
         A run that `put_run` stores from now on is overwritten only by a page with a later change of it.
         """
-        with self._turn:
+        with self.connections.turn:
             self._listing += 1
             return self._listing
 
@@ -437,63 +403,26 @@ class Store:
 
     # Connections
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Yield this thread's connection, within one state of the store."""
-        try:
-            db = self._reader()
-            with self._in_use.setdefault(id(db), threading.Lock()):
-                db.execute("BEGIN")
-                try:
-                    yield db
-                finally:
-                    db.execute("COMMIT")
-        except (sqlite3.Error, json.JSONDecodeError) as error:
-            raise store_error(self._path, error) from error
-
-    def _reader(self) -> sqlite3.Connection:
-        """Return this thread's connection to the file at the path."""
-        if self._files not in (None, files_at(self._path)):
-            with self._turn:
-                self._open_again()
-        files, db = getattr(self._of_thread, "reader", (None, None))
-        if db is None or self._files not in (None, files):
-            files, db = self._of_thread.reader = self._files, open_reader(self._path)
-            self._readers.append(db)
-            if self._files is None:  # `close` may not have met this one
-                db.close()
-        return db
-
-    def _open_again(self) -> None:
-        """Create another file if this one was lost. Readers follow, each at its next call."""
-        if self._files is not None and self._files != files_at(self._path):
-            lost, self._writer = self._writer, open_again(self._path, self._writer, self._files)
-            self._readers.append(lost)
-            self._files = files_at(self._path)
-            self.missing_orders = set(missing_orders(self._writer))
-            self._query_cache, self._seen, self._stored_ids, self._answered = QueryCache(), _SeenRows(), StoredIds(), {}
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return this thread's connection, within one state of the store."""
+        return self.connections.reading()
 
     @contextmanager
     def writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:
         """Yield a connection for one transaction that is written completely or not at all; then announce its
         changes."""
         changes = ChangedRuns()
-        with self._turn:
-            try:
-                self._open_again()
-                begin_write(self._writer, self._path)
-                try:
-                    yield self._writer, changes
-                    if changes:
-                        self._writer.execute("UPDATE state SET revision = revision + 1")
-                    self._writer.execute("COMMIT")
-                except BaseException:
-                    self._writer.rollback()
-                    raise
-            except (sqlite3.Error, json.JSONDecodeError) as error:
-                raise store_error(self._path, error) from error
+        with self.connections.writing() as db:
+            yield db, changes
+            if changes:
+                db.execute("UPDATE state SET revision = revision + 1")
         if changes:
             self.changed.announce(changes.news())
+
+    def _begin_again(self, writer: sqlite3.Connection) -> None:
+        """Forget what was known of a file that another one replaces."""
+        self.missing_orders = set(missing_orders(writer))
+        self._query_cache, self._seen, self._stored_ids, self._answered = QueryCache(), _SeenRows(), StoredIds(), {}
 
 
 def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:

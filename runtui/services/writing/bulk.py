@@ -2,7 +2,7 @@
 
 Invariant: each save follows the protocol of `write` as if it were alone, and ends by itself. A wait of one delays no
 other. A save is announced before each of its effects starts. Nothing more is sent once the bulk change is stopped, or
-while it is held; requests in progress are awaited.
+while it is held; requests in progress are awaited. What was read long before its change can begin is read again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
@@ -56,6 +56,10 @@ one begins. Neither the disk nor a sign-in holds up the requests."""
 
 _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 """The effects that do not start while the changes are held."""
+
+LONGEST_AGE: Final = timedelta(minutes=2)
+"""The longest time from the reading of a run to its change. A slow service takes less for the requests before the
+change; a process that is stopped, or a machine that sleeps, may take days."""
 
 _AT_ONCE: Final = 2 * MAX_BATCH
 """The most changes that one commit records."""
@@ -169,9 +173,7 @@ class Bulk:
         self.held_by = None
         for kind in (Identify, Record, Send):
             waiting, self._ready[kind] = self._ready[kind], deque()
-            for item in waiting:
-                if self._advance(item, OutdatedError()):
-                    self._take_in(item)
+            self._read_again(waiting)
         self._news.set()
 
     def stop(self) -> None:
@@ -194,12 +196,22 @@ class Bulk:
             if not group:
                 await self._rest()
                 continue
+            now = datetime.now(UTC)
+            outdated = [item for item in group if _is_outdated(item.effect, now)]
+            self._read_again(outdated)
+            if not (group := [item for item in group if item not in outdated]):
+                continue
             for item in group:
                 self._announce(item)
             replies = await self._driver.carry_out([item.effect for item in group])
             await uncancelled(self._take_in_all(map(self._answered, group, replies)))  # nobody else knows the answers
             await self._foreground.yield_to_input()
         self._news.set()
+
+    def _read_again(self, items: Iterable[_Item]) -> None:
+        for item in items:
+            if self._advance(item, OutdatedError()):
+                self._take_in(item)
 
     def _answered(self, item: _Item, reply: object) -> _Item | None:
         """Give a change its reply; return None if that ended it."""
@@ -299,6 +311,11 @@ class Bulk:
         if item.announced != item.save:
             item.announced = item.save
             self._driver.announce(item.save)
+
+
+def _is_outdated(effect: Effect[Any], now: datetime) -> bool:
+    """Return whether a run was read too long ago to be changed now. The clock may have been set back meanwhile."""
+    return isinstance(effect, Record | Send) and abs(now - effect.read_at) > LONGEST_AGE
 
 
 def _not_begun(item: _Item) -> Save:

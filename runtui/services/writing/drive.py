@@ -96,7 +96,8 @@ class WriteDriver:
                 case Identify():
                     replies = await self.senders(saves)
                 case Record():
-                    replies = await uncancelled(asyncio.to_thread(self.journal.open_many, intents))
+                    read_at = [effect.read_at for effect in effects if isinstance(effect, Record)]
+                    replies = await uncancelled(asyncio.to_thread(self.journal.open_many, intents, read_at))
                 case Send():
                     new = [RunUpdate(i.workflow_id, i.run_id, i.body, i.client_request_id, i.if_match) for i in intents]
                     replies = await self._client.update_runs(new)

@@ -43,7 +43,8 @@ Reply = TypeVar("Reply")
 
 
 class OutdatedError(Exception):
-    """Thrown into a write before its request: it waited, so what it read may be out of date. It reads again."""
+    """What a write has read may be out of date, because it waited, or because another runtui wrote the run: it reads
+    again. It may be thrown into a write before its request."""
 
 
 class Step(Enum):
@@ -204,10 +205,13 @@ class Identify(Effect[Sender]):
 
 
 @dataclass(eq=False, repr=False, slots=True)
-class Record(Effect[int]):
-    """Write the intent into the journal durably; the reply is its number."""
+class Record(Effect[int | None]):
+    """Write the intent into the journal durably. The reply is its number; None if another runtui may have written the
+    run since it was read."""
 
     intent: Intent
+    read_at: datetime
+    """When the run was read (UTC)."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -215,6 +219,7 @@ class Send(Effect[Answer | None]):
     """Send the intent once, over a connection of its own; the reply is None if a person stopped it before."""
 
     intent: Intent
+    read_at: datetime
 
 
 class Recall(Effect[Recorded | None]):
@@ -282,16 +287,18 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     try:
         intent = _intent(save, fresh, (yield from Identify(save)))
         save = save._replace(intent=intent, exchange=None, fault=None, step=Step.RECORDING)
-        number = yield from Record(save, intent)
+        number = yield from Record(save, intent, fresh.exchange.started_at)
     except RuntuiError as error:
         return ended(save, fault=_refusal(error))
+    if number is None:
+        raise OutdatedError
     return (yield from _sent(save._replace(entry=number, step=Step.SENDING), intent, fresh, attempt, now))
 
 
 def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int, now: Callable[[], datetime]) -> Writing:
     """Send what is recorded, and record the outcome; return as `_attempt` does."""
     try:
-        answer = yield from Send(save, intent)
+        answer = yield from Send(save, intent, fresh.exchange.started_at)
     except OutdatedError:
         words = "It was not sent: the change waited, so the run is read again."
         yield from _settled(save, settlement_of(save._replace(step=Step.WAITING), intent, words))

@@ -47,6 +47,13 @@ PAGE_SECONDS: Final = 900
 _DEMO: Final = "DEMO: the sandbox's own sign-in. Never type a password."
 
 
+class AddressLine(LineInput):
+    """The line for the address where a browser ended: there, enter chooses no method."""
+
+    async def action_submit(self) -> None:
+        self.post_message(self.Submitted(self, self.value))
+
+
 class SignInView(ActionView[None]):
     """Shows the state of the sign-in and leads through one; its feature starts and ends sign-ins."""
 
@@ -79,7 +86,9 @@ class SignInView(ActionView[None]):
             yield Static(id="sign-in-facts", markup=False)
             yield ChoiceList(id="sign-in-methods")
             yield Static(id="sign-in-address", markup=False)
-            yield LineInput(placeholder="paste the address that the browser ends at, then enter", id="sign-in-landing")
+            yield AddressLine(
+                placeholder="paste the address that the browser ends at, then enter", id="sign-in-landing"
+            )
             yield Static(id="sign-in-problem", markup=False)
             yield Static(id="sign-in-wait", markup=False)
             yield Static(id="sign-in-note", markup=False)
@@ -164,7 +173,6 @@ class SignInView(ActionView[None]):
     def _landed(self, event: Input.Submitted) -> None:
         """Pass on the address where a browser ended; it chooses no method."""
         event.stop()
-        event.prevent_default()
         if self._page is None:
             return
         try:

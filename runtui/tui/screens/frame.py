@@ -143,7 +143,7 @@ class Chrome:
     def install(self, view: ActionView[Any]) -> ViewScreen[Any]:
         """Install a screen for a view; it stays mounted once it has been opened."""
         screen = ViewScreen[Any](self, view)
-        self.app.install_screen(screen, type(view).__name__)
+        self.app.install_screen(screen, str(id(view)))
         return screen
 
     async def prepare(self, screen: ViewScreen[Any]) -> None:

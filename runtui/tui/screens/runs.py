@@ -64,7 +64,8 @@ MAX_DELAYS: Final = 7
 class Throttle:
     """Calls `call` at the first request, and once after the last. In between it rests for `RELOAD_SECONDS`, then twice
     as long after each call, up to `LONGEST_REST`. If a person types then, it waits for a pause between keys, up to two
-    seconds.
+    seconds. If the last call returned a worker, it also waits for the end of that: begun anew again and again, a slow
+    one would never end.
     """
 
     def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
@@ -76,6 +77,7 @@ class Throttle:
         """How long the next call rests, in RELOAD_SECONDS."""
         self._is_resting = False
         self._is_due = False
+        self._called: object = None
 
     def ask(self) -> None:
         if self._is_resting:
@@ -83,7 +85,7 @@ class Throttle:
             return
         self._rest(self._rests)
         self._rests = min(self._rests * 2, LONGEST_REST)
-        self._call()
+        self._called = self._call()
 
     def _rest(self, rests: int = 1) -> None:
         self._is_resting = True
@@ -93,6 +95,8 @@ class Throttle:
         self._is_resting = False
         if not self._is_due:
             self._rests = 1
+        elif isinstance(self._called, Worker) and not self._called.is_finished:
+            self._rest()
         elif self._put_off < MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
             self._put_off += 1
             self._rest()

@@ -84,8 +84,8 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
     @property
     def run_id(self) -> str | None:
-        """The id of the run that keys act on here; None if there is none."""
-        return self.draft.run_id if self.draft is not None else None
+        """The id of the run that keys act on here; None if there is none, or the draft is of many."""
+        return (self.draft.run_id or None) if self.draft is not None else None
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
@@ -133,13 +133,10 @@ class ActionView(Widget, Generic[ScreenResultType]):
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
             await self.perform(self.opens)
 
-    async def on_input_submitted(self, event: Message) -> None:
-        """Act on enter in a line, or on a chosen option."""
+    async def on_option_list_option_selected(self, event: Message) -> None:
         event.stop()
         if self.opens:
             await self.perform(self.opens)
-
-    on_option_list_option_selected = on_input_submitted
 
     def action_leave_view(self) -> None:
         """Go one step back: clear the filter; without a filter, close the screen."""

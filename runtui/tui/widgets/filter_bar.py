@@ -190,11 +190,6 @@ class FilterBar(InputBar):
         if self._error is None:
             self.post_message(self.Typed(event.value.strip(), found))
 
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.action_keep_filter()
-
     # Keys
 
     def action_keep_filter(self) -> None:

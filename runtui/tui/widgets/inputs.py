@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import events
+from textual.actions import SkipAction
 from textual.binding import Binding
 from textual.geometry import Region
 from textual.widget import Widget
@@ -19,7 +20,7 @@ from runtui.tui.text import plain
 
 
 class LineInput(Input, inherit_css=False):
-    """An input one line high. It joins the lines of a paste by blanks.
+    """An input one line high. It joins the lines of a paste by blanks, and leaves enter to the widgets around it.
 
     Textual's style sheet of an input is far longer: it has borders and colours that this one does without.
     """
@@ -55,6 +56,9 @@ class LineInput(Input, inherit_css=False):
         shown, at = self.content_region, self.cursor_screen_offset.x
         if not shown.x <= at < shown.right:
             self.scroll_to_region(Region(at - shown.x + self.scroll_offset.x, 0, 1, 1), force=True, animate=False)
+
+    async def action_submit(self) -> None:
+        raise SkipAction
 
     def on_paste(self, event: events.Paste) -> None:
         """Replace the selection by the whole paste, with every character visible."""

@@ -185,11 +185,6 @@ class SearchBar(InputBar):
         if self.is_open:
             self._search(go=True)
 
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.action_keep_search()
-
     def action_keep_search(self) -> None:
         """Go to the text with the matches still marked; if nothing was typed, close the bar."""
         if not self.text:

@@ -12,8 +12,6 @@ from functools import partial
 from threading import Event
 from typing import Final
 
-from textual.content import Content
-
 from runtui.domain.bulk_draft import drafts_of, mixed_values, model_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.text import count_words
@@ -25,67 +23,11 @@ from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.form import DraftFields, counts_of
-from runtui.tui.screens.frame import Chrome
-from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.view import ActionView
+from runtui.tui.screens.form import FormView
 from runtui.tui.words import sign_in_words, write_words
 
 _MANY: Final = 5_000
 """From so many marked runs on, a person notices that they are being read: it takes about 0.2 s."""
-
-
-class BulkFormView(DraftFields, ActionView[None]):
-    """Shows the model of some runs."""
-
-    scope = "edit"
-
-    def __init__(self, chrome: Chrome) -> None:
-        super().__init__()
-        self._chrome = chrome
-        self.runs: Sequence[StoredRun] = ()
-        self._first: tuple[Draft, Operation] | None = None
-        """A model, and the operation on the first run that it would change."""
-
-    @property
-    def run_id(self) -> str | None:
-        """None, because keys act on many runs."""
-        return None
-
-    def open(self, model: Draft, runs: Sequence[StoredRun], mixed: Mapping[str, str]) -> None:
-        """Show the model of some runs, and the properties that differ; the focus goes to processingStatus."""
-        self.runs = runs
-        self.load(model, mixed)
-
-    def title(self) -> Content:
-        if self.draft is None:
-            return Content()
-        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), counts_of(self.draft))
-
-    def show_in(self, panel: Panel) -> None:
-        """Show the request for the first run that would change, else for the first run."""
-        if self.draft is None or not self.runs:
-            return
-        if self._first is None or self._first[0] is not self.draft:
-            run = self.runs[0]
-            found = (drafts_of(self.draft, [run], ()).drafts for run in self.runs)
-            first = next((drafts[0] for drafts in found if drafts), None) if self.draft.changes() else None
-            self._first = self.draft, first or Draft(run.run_id, run.workflow_id, run.raw, "changed")
-        panel.show_draft(self._first[1])
-
-    action_leave = ActionView.action_leave_question
-
-    def action_discard(self) -> None:
-        """Discard all typed text; the key must be pressed twice."""
-        draft = self.draft
-        if draft is None:
-            return
-        question = write_words.discard_question(draft, key_of("discard"))
-        if not self._chrome.has_confirmed(question, lambda: self.draft is draft):
-            return
-        self.draft = None
-        self.dismiss()
-        self._chrome.set_status(write_words.draft_discarded(draft))
 
 
 class BulkEditing(Feature):
@@ -94,10 +36,13 @@ class BulkEditing(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._sending = features[BulkSending]
-        self.form = BulkFormView(self._chrome)
+        self.form = FormView(request=self._first_request)
         self.screen = self._chrome.install(self.form)
         self._marked: frozenset[str] = frozenset()
-        """The runs in the form."""
+        self._opened: Sequence[StoredRun] = ()
+        """The runs in the form: the marked ones, and those of them that are listed."""
+        self._first: tuple[Draft, Operation] | None = None
+        """A model, and the operation on the first run that it would change."""
         self._typed: tuple[frozenset[str], Mapping[str, Edit]] = frozenset(), {}
         """Typed but unsent text, and its runs."""
 
@@ -157,10 +102,36 @@ class BulkEditing(Feature):
             words = f"The {count_words(len(marks), 'run')} that you marked {are} no longer in the list."
             self._chrome.set_status(words, "warning")
             return
-        self._marked = marks
-        await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.form.open(model, runs, mixed))
+        self._marked, self._opened, self._first = marks, runs, None
+        heading = f"Edit {count_words(len(runs), 'run')}"
+        fill = partial(self.form.open, model, mixed=mixed, heading=heading)
+        await self._chrome.open(self.screen, self._dismissed, fill=fill)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
         self._features[Reviewing].show_request()
+
+    def _first_request(self, model: Draft) -> Operation:
+        """Return the operation on the first run that would change, else on the first run."""
+        if self._first is None or self._first[0] is not model:
+            run = self._opened[0]
+            found = (drafts_of(model, [run], ()).drafts for run in self._opened)
+            first = next((drafts[0] for drafts in found if drafts), None) if model.changes() else None
+            self._first = model, first or Draft(run.run_id, run.workflow_id, run.raw, "changed")
+        return self._first[1]
+
+    def discard(self) -> None:
+        """Discard all typed text; the key must be pressed twice."""
+        draft = self.form.draft
+        if draft is None:
+            return
+        question = write_words.discard_question(draft, key_of("discard"))
+        if self._chrome.has_confirmed(question, lambda: self.form.draft is draft):
+            self._forget()
+            self._chrome.set_status(write_words.draft_discarded(draft))
+
+    def _forget(self) -> None:
+        """Close the form and forget what was typed."""
+        self.form.draft = None
+        self.screen.dismiss()
 
     def _dismissed(self, _answer: None) -> None:
         edits = self.form.draft.edits if self.form.draft is not None else {}
@@ -178,9 +149,4 @@ class BulkEditing(Feature):
 
         bulk = await self._sending.make_bulk(marks, partial(drafts_of, model))
         if bulk is not None:
-            await self._sending.ask(bulk, sent=self._sent)
-
-    def _sent(self) -> None:
-        """Forget typed text, because it is being sent."""
-        self.form.draft = None
-        self.screen.dismiss()
+            await self._sending.ask(bulk, sent=self._forget)

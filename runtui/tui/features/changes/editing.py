@@ -359,8 +359,9 @@ class Editing(Feature):
     # Drafts
 
     def action_leave(self) -> None:
-        self.screen.dismiss()
-        if self.form.draft is not None:
+        view = self._chrome.front.view
+        view.dismiss()
+        if view is self.form and self.form.draft is not None:
             self._tell_kept(self.form.draft)
 
     def _tell_kept(self, draft: Draft) -> None:
@@ -374,7 +375,11 @@ class Editing(Feature):
             self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
 
     def action_discard(self) -> None:
-        if self.form.draft is not None:
+        if self._chrome.front.view is not self.form:
+            from runtui.tui.features.changes.bulk_editing import BulkEditing
+
+            self._features[BulkEditing].discard()
+        elif self.form.draft is not None:
             self._drop(self.form.draft, "discard")
 
     def action_discard_merge(self) -> None:

@@ -71,7 +71,7 @@ class CausesView(ActionView[None]):
         self._groupings = count(1)
         self._shown_grouping = 0
         """The number of the grouping that is shown: an earlier one that ends later is not."""
-        self._drawing = Throttle(self, workspace.foreground, partial(self._group, "causes"))
+        self.drawing = Throttle(self, workspace.foreground, partial(self._group, "causes"))
 
     @property
     def cause(self) -> Cause | None:
@@ -85,12 +85,12 @@ class CausesView(ActionView[None]):
 
     def reload(self) -> None:
         """Group the stored results again, a few times a second at most."""
-        self._drawing.ask()
+        self.drawing.ask()
 
-    def _group(self, group: str) -> None:
+    def _group(self, group: str) -> Worker[None]:
         # Not a coroutine: of a worker that is cancelled before it begins, it would never be awaited.
         show = partial(self._show, self.shown)
-        _: Worker[None] = self.run_worker(show, group=group, exclusive=True, description="group failed tasks")
+        return self.run_worker(show, group=group, exclusive=True, description="group failed tasks")
 
     async def _show(self, query: RunQuery) -> None:
         """Show the causes, with the latest failures of the one in the panel."""

@@ -89,8 +89,8 @@ class OverviewView(ActionView[None]):
         """Read the workflows. Those of an earlier visit are shown meanwhile; without any, the next key waits."""
         self._read("overview" if self.list.rows else blocks_keys("overview"))
 
-    def _read(self, group: str) -> None:
-        _: Worker[None] = self.run_worker(self._show, group=group, exclusive=True, description="read the overview")
+    def _read(self, group: str) -> Worker[None]:
+        return self.run_worker(self._show, group=group, exclusive=True, description="read the overview")
 
     async def _show(self) -> None:
         try:

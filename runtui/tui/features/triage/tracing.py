@@ -17,6 +17,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Input, Static
+from textual.worker import Worker
 
 from runtui.domain.columns import ESSENTIAL, Column
 from runtui.domain.times import now_ticks
@@ -97,9 +98,9 @@ class PeopleView(ActionView[Person]):
     def _typed(self) -> str:
         return self._input.value.strip()
 
-    def search(self) -> None:
+    def search(self) -> Worker[None]:
         """Search for the typed text; the next key waits for the result from the store."""
-        self._search(self._typed)
+        return self._search(self._typed)
 
     @work(group=blocks_keys("people"), exclusive=True, description="find people")
     async def _search(self, text: str) -> None:
@@ -212,16 +213,17 @@ class Tracing(Feature):
         elif self._is_read_by_runs:
             self._drawing.ask()
 
-    def _follow(self) -> None:
+    def _follow(self) -> Worker[None] | None:
         progress, person, reading = self._workspace.results.progress, self.view.person, self._reading
         if person is None:
-            return
+            return None
         if reading is not None:
             words = triage_words.how_far(reading, "workflows")
             self.view.show(person, reading.tasks, words, triage_words.why_no_tasks(reading))
         elif self._is_read_by_runs:
             how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
-            self.in_worker(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
+            return self.in_worker(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
+        return None
 
     async def _chosen(self, person: Person) -> None:
         await self._workspace.results.stop()
