@@ -76,10 +76,11 @@ def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = Non
     """Return the Failure for an exception of the client.
 
     `may_be_sent` is True if any byte of the request may have been handed to a connection. `proxy` is the proxy on the
-    way to the server: a failed connection is then the one to the proxy.
+    way to the server: a failed connection is then the one to the proxy, and so is one that breaks before it is sent.
     """
     case = _case(error)
-    of_proxy = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+    of_tunnel = () if may_be_sent else (httpx.NetworkError, httpx.ReadTimeout, httpx.RemoteProtocolError)
+    of_proxy = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, *of_tunnel))
     if proxy is not None and of_proxy and case.kind is not FailureKind.TLS:
         return _of_proxy(error, case, proxy)
     cause = "" if case.kind in (FailureKind.CONNECTION_REFUSED, FailureKind.HEAD) else _root_cause(error)
@@ -91,9 +92,10 @@ def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = Non
 def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
     """Return the failure of a proxy that refused or could not be reached; the server has seen nothing."""
     cause = _root_cause(error)
-    if isinstance(error, httpx.ProxyError):
-        wants_sign_in = "407" in cause
-        what = f"The proxy {proxy.place} refused to connect to the server: {cause}."
+    if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        wants_sign_in = isinstance(error, httpx.ProxyError) and "407" in cause
+        did = "refused to" if isinstance(error, httpx.ProxyError) else "did not"
+        what = f"The proxy {proxy.place} {did} connect to the server: {cause}."
         cure = f"Put its user and password into {proxy.source}." if wants_sign_in else f"Check {proxy.source}."
         return Failure(FailureKind.PROXY, "no", redact(what), cure)
     if isinstance(error, httpx.ConnectTimeout):

@@ -11,12 +11,12 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 from runtui import __version__
@@ -99,9 +99,9 @@ class _Progress:
     response: httpx.Response | None = None
     body: BoundedBody | None = None
 
-    async def trace(self, event: str, _info: object) -> None:
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith(".send_request_headers.started"):
-            self.sent = True
+            self.sent = info["request"].method != b"CONNECT"  # which only asks a proxy for a tunnel
 
     def failure(self, kind: FailureKind, what: str) -> Failure:
         return Failure(kind, "maybe" if self.sent else "no", redact(what))
