@@ -69,7 +69,6 @@ _BAD_CERTIFICATES = {
     62: "The certificate belongs to another server: check the host of the root.",
     64: "The certificate belongs to another server: check the host of the root.",
 }
-_NO_TLS = "Check scheme and port of the root."
 
 
 def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = None) -> Failure:
@@ -86,7 +85,8 @@ def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = Non
     cause = "" if case.kind in (FailureKind.CONNECTION_REFUSED, FailureKind.HEAD) else _root_cause(error)
     what = redact(f"{case.what}: {cause}." if cause else f"{case.what}.")
     sent = may_be_sent and not isinstance(error, _NEVER_SENT)
-    return Failure(case.kind, "maybe" if sent else "no", what, _tls_hint(error) if case.kind is FailureKind.TLS else "")
+    hint = _tls_hint(error, proxy) if case.kind is FailureKind.TLS else ""
+    return Failure(case.kind, "maybe" if sent else "no", what, hint)
 
 
 def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
@@ -107,12 +107,12 @@ def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
     return Failure(FailureKind.PROXY_UNREACHABLE, "no", redact(what), f"Check {proxy.source}, and the network.")
 
 
-def _tls_hint(error: Exception) -> str:
+def _tls_hint(error: Exception, proxy: Proxy | None) -> str:
     """Return what is known beyond an untrusted certificate; empty if nothing is."""
     cause = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _BAD_CERTIFICATES.get(getattr(cause, "verify_code", 0), "")
-    return _NO_TLS
+    return f"Check scheme and port of the root{f' and of {proxy.source}' if proxy is not None else ''}."
 
 
 def _case(error: Exception) -> _Case:
