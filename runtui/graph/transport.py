@@ -132,7 +132,6 @@ class Transport:
     ) -> None:
         self.root = parse_root(root)
         self._token = token
-        self._token_hint = token.next_step if isinstance(token, TokenSource) else ""
         self._ca_file = ca_file
         self._proxy = "" if root_is_loopback(self.root) else proxy
         self._on_exchange = on_exchange
@@ -160,6 +159,10 @@ class Transport:
             if not building.cancelled() and building.exception() is None:
                 for wire in building.result():
                     await wire.aclose()
+
+    @property
+    def _token_hint(self) -> str:
+        return self._token.next_step if isinstance(self._token, TokenSource) else ""
 
     def _retire(self) -> None:
         """Let the next request build pools with new connections."""
