@@ -36,7 +36,11 @@ def logged_to(path: Path, command: str) -> Iterator[None]:
         UsageError: The file cannot be written, belongs to another user, or is a link or no regular file.
     """
     register_environment_secrets()
-    descriptor = _opened(path)
+    try:
+        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError as error:
+        reason, _ = explanation(path, error)
+        raise UsageError("The log cannot be written", reason, "Choose another file for --log.") from None
     handler = _LogHandler(descriptor)
     level = _logger.level
     _logger.addHandler(handler)
@@ -54,14 +58,6 @@ def logged_to(path: Path, command: str) -> Iterator[None]:
         os.close(descriptor)
         if handler.failure is not None:
             print(f"runtui: The log is incomplete: {handler.failure.strerror}.", file=sys.stderr)
-
-
-def _opened(path: Path) -> int:
-    hint = "Choose another file for --log."
-    try:
-        return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    except OSError as error:
-        raise UsageError("The log cannot be written", explanation(path, error, "")[0], hint) from None
 
 
 class _LogHandler(logging.Handler):

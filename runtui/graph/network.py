@@ -100,11 +100,6 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-def no_trust() -> ssl.SSLContext:
-    """Return a context that trusts nobody, for a client that never speaks TLS: it is cheap to make."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
 def _system_trust() -> ssl.SSLContext:
     if sys.platform == "linux":
         if bundle := os.environ.get("SSL_CERT_FILE"):
