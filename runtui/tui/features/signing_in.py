@@ -262,6 +262,7 @@ class SigningIn(Feature):
             self.listen(self._sign_in.changed, self._sign_in_changed, only_newest=True)
             if self._sign_in.is_person:
                 self._sign_in.ask_person = self._ask
+                self._sign_in.how_to_sign_in = f"Sign in again ({key_of('sign_in')})."
             self._sign_in_changed()
 
     def end(self) -> None:
