@@ -494,4 +494,4 @@ def _lacks(names: Sequence[str]) -> RuntuiError:
 
 def _refusal(error: RuntuiError) -> Fault:
     """Turn an error of our own into the fault of a request that was not sent."""
-    return Fault(error.title, error.message, error.hint, Outcome.NOT_DONE, None, "", (), "", "")
+    return Fault(error.title, error.message, error.hint, Outcome.NOT_DONE)
