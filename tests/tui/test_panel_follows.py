@@ -100,7 +100,7 @@ async def test_nothing_is_read_for_the_panel_until_the_keys_typed_before_the_app
         session.app.post_message(events.Key("j", "j"))
         await session.until(lambda: len(rests) == 4)
         assert not read
-        TAKEOVER.caught_up()
+        TAKEOVER.is_ahead = False
         drawn.set()
         await session.until(lambda: read)
         await rest(session)
