@@ -46,7 +46,9 @@ class SessionSpec(NamedTuple):
 
 
 class CommandLine(NamedTuple):
-    """The session options of a command line."""
+    """The session options of a command line. Its methods raise UsageError if the file cannot be read, a value is
+    invalid, or no server is chosen for a session that needs one.
+    """
 
     flags: Mapping[str, Any]
     """Values by option name, as text or already read."""
@@ -54,20 +56,12 @@ class CommandLine(NamedTuple):
     """The value of --profile; "" means no profile, None that the flag was not given."""
 
     def choices(self) -> tuple[Config, Choices]:
-        """Return the config file and the merged options.
-
-        Raises:
-            UsageError: The file cannot be read, or a value is invalid.
-        """
+        """Return the config file and the merged options."""
         config = read_config(config_path())
         return config, choose(config, self.flags, profile=self.profile)
 
     def settings(self) -> Settings:
-        """Return the settings of a session on the chosen server.
-
-        Raises:
-            UsageError: No server is chosen, or a value is invalid.
-        """
+        """Return the settings of a session on the chosen server."""
         config, choices = self.choices()
         if not names_server(choices) and config.profiles and not choices.profile_where:
             known = ", ".join(config.profiles)
@@ -79,42 +73,26 @@ class CommandLine(NamedTuple):
         return SessionSpec(settings=self.settings())
 
     def demo_settings(self) -> Settings:
-        """Return the settings of a demo, which ignores the profiles of config.toml.
-
-        Raises:
-            UsageError: A value is invalid.
-        """
+        """Return the settings of a demo, which ignores the profiles of config.toml."""
         choices = choose(no_config(), self.flags, profile="", groups=_OF_A_DEMO)
         values = setting_values(choices) | {"root": "", "tenant": "Contoso demo", "sign_in": None}
         return Settings(is_sandbox=True, state_folder=state_folder(), **values)
 
     def settings_to_undo(self, root: str, tenant: str, profile: str) -> Settings:
-        """Return settings for the server of a change, with its profile if config.toml still has it.
-
-        Raises:
-            UsageError: A value is invalid.
-        """
+        """Return settings for the server of a change, with its profile if config.toml still has it."""
         config = read_config(config_path())
         kept = profile if profile in config.profiles else ""
         flags = {"tenant": tenant, **self.flags, "root": root}
         return settings_of(choose(config, flags, profile=kept if self.profile is None else self.profile))
 
     def root(self) -> str | None:
-        """Return the Graph root that --root, --cloud or --profile names; None if none of them is given.
-
-        Raises:
-            UsageError: The root is invalid.
-        """
+        """Return the Graph root that --root, --cloud or --profile names; None if none of them is given."""
         if "root" in self.flags:
             return parse_root(self.flags["root"])
         return self.settings().root if self.profile or "cloud" in self.flags else None
 
     def log_file(self) -> Path | None:
-        """Return the path in `--log`, RUNTUI_LOG or the profile; None without one.
-
-        Raises:
-            UsageError: The flag or the variable has an invalid path.
-        """
+        """Return the path in `--log`, RUNTUI_LOG or the profile; None without one, or if the profile is invalid."""
         if LOG.name in self.flags or os.environ.get(LOG.variable):
             flags = {name: value for name, value in self.flags.items() if name == LOG.name}
             choices = choose(no_config(), flags, profile="", groups=(LOG.group,))

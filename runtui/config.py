@@ -137,7 +137,7 @@ def check_regular(path: Path) -> None:
         OSError: It is one, or the path cannot be looked up. A missing file, a folder and /dev/null are no such case.
     """
     if path.exists() and not (path.is_file() or path.is_dir() or str(path) == os.devnull):
-        raise OSError(errno.ESPIPE, "It is not a regular file")
+        raise OSError(errno.ESPIPE, "It is not a regular file", str(path))
 
 
 def _keys(table: object) -> Keys:

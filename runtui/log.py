@@ -7,8 +7,10 @@ statuses, ids and verdicts; never headers or bodies.
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -34,7 +36,11 @@ def logged_to(path: Path, command: str) -> Iterator[None]:
         UsageError: The file cannot be written, belongs to another user, or is a link or no regular file.
     """
     register_environment_secrets()
-    descriptor = _opened(path)
+    try:
+        descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError as error:
+        reason, _ = explanation(path, error)
+        raise UsageError("The log cannot be written", reason, "Choose another file for --log.") from None
     handler = _LogHandler(descriptor)
     level = _logger.level
     _logger.addHandler(handler)
@@ -52,14 +58,6 @@ def logged_to(path: Path, command: str) -> Iterator[None]:
         os.close(descriptor)
         if handler.failure is not None:
             print(f"runtui: The log is incomplete: {handler.failure.strerror}.", file=sys.stderr)
-
-
-def _opened(path: Path) -> int:
-    hint = "Choose another file for --log."
-    try:
-        return open_private(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    except OSError as error:
-        raise UsageError("The log cannot be written", explanation(path, error, "")[0], hint) from None
 
 
 class _LogHandler(logging.Handler):
@@ -120,12 +118,20 @@ def crash_sentence(error: BaseException, folder: Path, what: str = "runtui crash
 
 @contextmanager
 def unhandled_errors_reported(folder: Path) -> Iterator[None]:
-    """Report uncaught errors in threads, tasks and finalizers; Python would print their tracebacks."""
+    """Report uncaught errors in threads, tasks and finalizers; Python would print their tracebacks.
+
+    A ctrl+c that a finalizer drops, as that of the lock of an import, comes again.
+    """
 
     def report(error: BaseException | None) -> None:
         if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
             with suppress(OSError, ValueError):  # standard error is gone
                 print(crash_sentence(error, folder, "A part of runtui failed"), file=sys.stderr)
+
+    def dropped(failed: sys.UnraisableHookArgs) -> None:
+        report(failed.exc_value)
+        if isinstance(failed.exc_value, KeyboardInterrupt):  # soon, from a thread: in here it would be dropped too
+            _thread.start_new_thread(os.kill, (os.getpid(), signal.SIGINT))
 
     class Strays(logging.Handler):
         """Reports the errors that asyncio logs."""
@@ -136,7 +142,7 @@ def unhandled_errors_reported(folder: Path) -> Iterator[None]:
     handler, of_asyncio = Strays(), logging.getLogger("asyncio")
     hooks = threading.excepthook, sys.unraisablehook
     threading.excepthook = lambda failed: report(failed.exc_value)
-    sys.unraisablehook = lambda failed: report(failed.exc_value)
+    sys.unraisablehook = dropped
     of_asyncio.addHandler(handler)
     try:
         yield

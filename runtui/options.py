@@ -315,7 +315,6 @@ SECRETS: Final = ("client-secret", "certificate-password", "token", "password")
 
 
 def default_of(name: str) -> Any:
-    """Return the default of an option."""
     return OPTION_BY_NAME[name].default
 
 

@@ -227,7 +227,8 @@ class Profiles:
     def __init__(self, config: Config, flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> None:
         self._config = config
         self._environ = environ
-        self._flags = {name: value for name, value in flags.items() if _lasts(name, value)}
+        lasting = {name: value for name, value in flags.items() if OPTION_BY_NAME[name].group in _LASTING}
+        self._flags = {name: value for name, value in lasting.items() if (name, value) != ("read-only", False)}
 
     def __len__(self) -> int:
         return len(self._config.profiles)
@@ -258,7 +259,3 @@ class Profiles:
                 f"It uses RUNTUI_TOKEN, which was given for {present_root}; the profile's root is {root}.",
                 f"Start runtui --profile {name} with its own token, or set a token-file in the profile.",
             )
-
-
-def _lasts(name: str, value: object) -> bool:
-    return OPTION_BY_NAME[name].group in _LASTING and not (name == "read-only" and value is False)

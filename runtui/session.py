@@ -109,7 +109,7 @@ async def _run_screen(
     token = spec.token or token_source(settings)
     try:
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-        await empty_shared_store(workspace, token)
+        await empty_shared_store(workspace)
         paint = FirstPaint(settings, *terminal_size(), sandbox)
         write(drawn_lines(paint.lines(workspace.store, workspace.preferences.kept)))
         has_rows = workspace.store.count(EVERY_RUN) > 0
@@ -145,8 +145,8 @@ async def _run_screen(
     finally:
         if workspace is not None:
             await workspace.close(is_over=sandbox is not None)
-        if settings.sign_in is not None:
-            await _end_sign_in(token)
+            if (sign_in := workspace.sign_in) is not None:
+                await sign_in.aclose()
 
 
 def _shares_store(settings: Settings) -> bool:
@@ -154,13 +154,10 @@ def _shares_store(settings: Settings) -> bool:
     return settings.sign_in is not None and settings.sign_in.shares_store
 
 
-async def empty_shared_store(workspace: Workspace, token: object) -> None:
+async def empty_shared_store(workspace: Workspace) -> None:
     """Empty a store that tenants share if nobody is signed in: its runs may belong to another tenant."""
-    if not _shares_store(workspace.settings):
-        return
-    from runtui.auth.signin import SignIn
-
-    if isinstance(token, SignIn) and (await token.load()).account is None:
+    sign_in = workspace.sign_in if _shares_store(workspace.settings) else None
+    if sign_in is not None and (await sign_in.load()).account is None:
         await asyncio.to_thread(workspace.store.keep_workflows, ())
 
 
@@ -173,13 +170,6 @@ def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
         elif workspace.store.count(EVERY_RUN):
             shown = paint.lines(workspace.store, workspace.preferences.kept)
             SNAPSHOT.keep(workspace.settings.state_folder, columns, shown)
-
-
-async def _end_sign_in(token: object) -> None:
-    from runtui.auth.signin import SignIn
-
-    if isinstance(token, SignIn):
-        await token.aclose()
 
 
 def end_on_signals() -> None:

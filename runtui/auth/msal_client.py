@@ -139,9 +139,10 @@ class _MsalHttp:
 class MsalClient:
     """Gets tokens from MSAL. It is thread-safe; every method blocks.
 
-    Methods raise RuntuiError or any error of MSAL: run them through `translate_errors`. The requested scopes are those
-    of the Graph root. `http` makes the client of its requests, once, in a thread. Secrets are
-    read from `environ` when needed. `clock` returns seconds since 1970.
+    Methods raise RuntuiError or any error of MSAL: run them through `translate_errors`. A SignInError says that the
+    token store or the sign-in service cannot be used. The requested scopes are those of the Graph root. `http` makes
+    the client of its requests, once, in a thread. Secrets are read from `environ` when needed. `clock` returns seconds
+    since 1970.
     """
 
     def __init__(
@@ -211,11 +212,7 @@ class MsalClient:
         return self._renew_person(account_id, claims, is_refused)
 
     def stage(self) -> tuple[Any, Any]:
-        """Return an MSAL application for one sign-in by a person, and the cache for its tokens.
-
-        Raises:
-            SignInError: the sign-in service cannot be reached.
-        """
+        """Return an MSAL application for one sign-in by a person, and the cache for its tokens."""
         staging = staging_cache()
         self._http_cache = {}  # what the service refused a moment ago may be allowed by now
         return self._build(staging), staging
@@ -250,31 +247,19 @@ class MsalClient:
         return account
 
     def commit(self, staging: Any, account: Account, answer: Mapping[str, Any]) -> SignedIn:
-        """Store the tokens of a sign-in and return its account and token.
-
-        Raises:
-            SignInError: the store cannot be written.
-        """
+        """Store the tokens of a sign-in and return its account and token."""
         if staging.event is not None:
             stored_cache(self._store).add(staging.event)
         return SignedIn(account, self._token(answer))
 
     def drop(self, token: AccessToken) -> None:
-        """Delete a token that a server refused: it would look valid at the next start.
-
-        Raises:
-            SignInError: the store cannot be written.
-        """
+        """Delete a token that a server refused: it would look valid at the next start."""
         with self._store.update() as tokens:
             entries = tokens.get("AccessToken", {})
             tokens["AccessToken"] = {key: entry for key, entry in entries.items() if entry.get("secret") != token.value}
 
     def sign_out(self) -> list[Account]:
-        """Delete every token and return the accounts that had them.
-
-        Raises:
-            SignInError: the store cannot be deleted.
-        """
+        """Delete every token and return the accounts that had them."""
         with self._lock:
             self._app = None
         forgotten: list[Account] = []

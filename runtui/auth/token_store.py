@@ -30,13 +30,6 @@ _LARGEST: Final = 8 * 1024 * 1024
 """The largest valid file, in bytes."""
 
 
-def _unusable(path: Path, reason: OSError) -> SignInError:
-    """Return the error for a file that cannot be used: an unsafe folder, a link in its place, a full disk."""
-    message, cure = explanation(path, reason, "Correct that.")
-    hint = f'{cure} Or keep tokens in memory only: token-cache = "memory".'
-    return SignInError("The token cache cannot be used", message, hint)
-
-
 class MemoryTokenStore:
     """Tokens in memory, which end with the process. MSAL's own lock serializes its threads."""
 
@@ -90,7 +83,7 @@ class FileTokenStore:
             before = json.dumps(tokens)
             yield tokens
             if json.dumps(tokens) != before:
-                self._write(tokens)
+                replace_private(self.path, self._new_path, json.dumps(tokens))
 
     def version(self) -> object:
         """Return a value that changes after each write by any process."""
@@ -107,10 +100,13 @@ class FileTokenStore:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
+        """Translate the error of a file that cannot be used: an unsafe folder, a link in its place, a full disk."""
         try:
             yield
         except OSError as error:
-            raise _unusable(self.path, error) from error
+            message, cure = explanation(self.path, error, "Correct that.")
+            hint = f'{cure} Or keep tokens in memory only: token-cache = "memory".'
+            raise SignInError("The token cache cannot be used", message, hint) from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -146,9 +142,6 @@ class FileTokenStore:
             return None
         _register_stored(tokens)
         return tokens  # type: ignore[no-any-return]
-
-    def _write(self, tokens: Tokens) -> None:
-        replace_private(self.path, self._new_path, json.dumps(tokens))
 
 
 TokenStore: TypeAlias = FileTokenStore | MemoryTokenStore

@@ -55,6 +55,10 @@ class FilterField(NamedTuple):
         return self.name
 
     @property
+    def is_of_results(self) -> bool:
+        return bool(self.whole_sql)
+
+    @property
     def offered(self) -> tuple[str, ...]:
         """The values to offer that are known without the rows; for a number or a time, examples."""
         if self.choices is not None:
@@ -153,27 +157,19 @@ class IsOneOf(NamedTuple):
 
 
 class TextIs(NamedTuple):
-    """A text contains this one, or with `whole` equals it, in any case."""
+    """A text of the run, or of one of its results, contains this one, or with `whole` equals it, in any case."""
 
     field: FilterField
     text: str
     whole: bool = False
 
     def where(self) -> Sql:
-        sql = f"{self.field.sql} = ?" if self.whole else f"instr({self.field.sql}, ?) > 0"
-        return sql, (self.text.casefold(),)
-
-
-class InResults(NamedTuple):
-    """A result of the run contains the text, or with `whole` equals it, in any case."""
-
-    field: FilterField
-    text: str
-    whole: bool = False
-
-    def where(self) -> Sql:
-        rows = self.field.whole_sql if self.whole else self.field.sql
-        return f"run.rowid IN ({rows})", (self.text.casefold(),)
+        sql = self.field.sql
+        if self.field.is_of_results:
+            condition = f"run.rowid IN ({self.field.whole_sql if self.whole else sql})"
+        else:
+            condition = f"{sql} = ?" if self.whole else f"instr({sql}, ?) > 0"
+        return condition, (self.text.casefold(),)
 
 
 class CountIs(NamedTuple):
@@ -259,7 +255,7 @@ class AnyOf(NamedTuple):
         return _join(" OR ", self.parts)
 
 
-Node: TypeAlias = HasText | IsOneOf | TextIs | InResults | CountIs | TimeIs | IsNull | IsFlag | Not | AllOf | AnyOf
+Node: TypeAlias = HasText | IsOneOf | TextIs | CountIs | TimeIs | IsNull | IsFlag | Not | AllOf | AnyOf
 """Nodes of different types may compare equal, because they are tuples. Compare filters by their text instead."""
 
 

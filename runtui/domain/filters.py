@@ -31,7 +31,6 @@ from runtui.domain.filter_tree import (
     Filter,
     FilterField,
     HasText,
-    InResults,
     IsFlag,
     IsNull,
     IsOneOf,
@@ -261,11 +260,9 @@ class _Reader:
     def _single(self, field: FilterField, sign: _Typed, value: _Typed) -> Node:
         if field.kind == "flag":
             return self._flag(field, value)
-        if field.whole_sql:
-            if not self.reads_results:
-                self.hints.append(RESULTS_HINT)
+        if field.is_of_results and not self.reads_results:
+            self.hints.append(RESULTS_HINT)
             self.reads_results = True
-            return InResults(field, value.text, whole=sign.text == "=")
         if field.kind == "text":
             return TextIs(field, value.text, whole=sign.text == "=")
         if value.text.casefold() in _NOTHING and not value.quoted:

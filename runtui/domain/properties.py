@@ -46,21 +46,13 @@ SENTINEL: Final = "unknownFutureValue"
 """Graph's placeholder for members newer than the client. Services send it but refuse it in a write."""
 
 
-class Member(NamedTuple):
-    """One value of an enumeration and its meaning in a few words."""
-
-    name: str
-    meaning: str
-
-
 class OpenEnum:
-    """A Graph enumeration: its known members, in the order of the choices."""
+    """A Graph enumeration: its known members, in the order of the choices, each with its meaning in a few words."""
 
-    def __init__(self, name: str, *members: Member) -> None:
+    def __init__(self, name: str, meanings: Mapping[str, str]) -> None:
         self.name = name
-        self.members = members
-        self.names = tuple(member.name for member in members)
-        self._meanings = dict(members)
+        self.names = tuple(meanings)
+        self._meanings = meanings
 
     def is_known(self, value: str) -> bool:
         return value in self._meanings
@@ -72,25 +64,29 @@ class OpenEnum:
 
 PROCESSING_STATUS: Final = OpenEnum(
     "lifecycleWorkflowProcessingStatus",
-    Member("queued", "waiting to start"),
-    Member("inProgress", "the first task has begun"),
-    Member("completed", "success for every user"),
-    Member("completedWithErrors", "succeeded for some users only"),
-    Member("canceled", "stopped before it finished"),
-    Member("failed", "all tasks failed for all users"),
-    Member("canceling", "being canceled"),
-    Member("quarantined", "held back: too many users at once"),
-    Member(SENTINEL, "a placeholder; services refuse it"),
+    {
+        "queued": "waiting to start",
+        "inProgress": "the first task has begun",
+        "completed": "success for every user",
+        "completedWithErrors": "succeeded for some users only",
+        "canceled": "stopped before it finished",
+        "failed": "all tasks failed for all users",
+        "canceling": "being canceled",
+        "quarantined": "held back: too many users at once",
+        SENTINEL: "a placeholder; services refuse it",
+    },
 )
 
 EXECUTION_TYPE: Final = OpenEnum(
     "workflowExecutionType",
-    Member("scheduled", "started by the schedule"),
-    Member("onDemand", "started by hand"),
-    Member("activatedWithScope", "reprocessed, or run for a chosen scope"),
-    Member("preview", "a trial that changes nothing"),
-    Member("extensibilityOnDemand", "started by an extension"),
-    Member(SENTINEL, "a placeholder; services refuse it"),
+    {
+        "scheduled": "started by the schedule",
+        "onDemand": "started by hand",
+        "activatedWithScope": "reprocessed, or run for a chosen scope",
+        "preview": "a trial that changes nothing",
+        "extensibilityOnDemand": "started by an extension",
+        SENTINEL: "a placeholder; services refuse it",
+    },
 )
 
 

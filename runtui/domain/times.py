@@ -24,8 +24,8 @@ _YEAR_ONE: Final = datetime(1, 1, 1, tzinfo=UTC)
 _MINUTE: Final = 60 * TICKS_PER_SECOND
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
-_CLOCK_SKEW: Final = 5 * _MINUTE
-"""The most that two clocks may differ: beyond it, tokens are refused (Microsoft Entra: at most 5 minutes of skew)."""
+CLOCK_SKEW: Final = 5 * _MINUTE
+"""The most ticks that two clocks may differ: beyond it, Microsoft Entra refuses tokens."""
 
 _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w": 7 * _DAY}
 
@@ -119,6 +119,11 @@ def format_ticks(ticks: int) -> str:
     return f"{moment}{'.' + digits if digits else ''}Z"
 
 
+def format_or_none(ticks: int | None) -> str | None:
+    """Return `format_ticks`, or None for None: null in JSON."""
+    return None if ticks is None else format_ticks(ticks)
+
+
 def now_ticks() -> int:
     return UNIX_EPOCH_TICKS + time.time_ns() // 100
 
@@ -191,7 +196,7 @@ def distance(ticks: int, now: int, *, is_recorded: bool) -> str:
     """
     if ticks == 0:
         return "never"
-    if is_recorded and 0 < ticks - now <= _CLOCK_SKEW:
+    if is_recorded and 0 < ticks - now <= CLOCK_SKEW:
         return "now"
     length = abs(now - ticks)
     for unit, size, limit in (("s", TICKS_PER_SECOND, _MINUTE), ("m", _MINUTE, _HOUR), ("h", _HOUR, 2 * _DAY)):

@@ -280,11 +280,14 @@ class GraphClient:
             batch = await self._transport.send(
                 "POST", BATCH_PATH, purpose=purpose, json_body=batch_of(items), alone=True
             )
-            if not self._reader.learn_from_batch(batch, writing=writing) and batch.status == HTTPStatus.FORBIDDEN:
+            # What the answer to another batch says meanwhile does not count: this one may have been carried out.
+            is_refused = self._reader.refuses_batch(batch, writing=writing)
+            if is_refused and batch.status == HTTPStatus.FORBIDDEN:
                 first = [await alone(0)]
                 causes = {(it.status, it.code) for it in (first[0].fault, fault_of(batch, writing=writing)) if it}
-                self._reader.has_batch = first[0].fault is not None and len(causes) == 1
-            if self._reader.has_batch:
+                is_refused = first[0].fault is None or len(causes) > 1
+                self._reader.has_batch = not is_refused
+            if not is_refused:
                 answers = (
                     _about(run_id, as_throttled(answer or unanswered(batch, root, item)), writing=writing)
                     for item, run_id, answer in zip(items, run_ids, answers_of(batch, root, items), strict=True)

@@ -27,6 +27,9 @@ _FIXDATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d:\d\d
 _SURROGATES = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)")
 
 
+THROTTLING: Final = frozenset({429, 503})
+"""The statuses by which a service asks everybody to slow down."""
+
 MAX_NESTING: Final = 100
 """The most levels of objects and arrays in a JSON body. Python could read more of them than it can then compare, show
 or write, which happens deeper in the stack."""
@@ -75,8 +78,8 @@ class FailureKind(Enum):
 class Failure(NamedTuple):
     """Why a request has no complete answer.
 
-    `sent` is "no" only if the server provably has not seen the request. `what` is one sentence. `hint` is the next
-    step, if more is known than the kind tells.
+    `sent` is "no" only if the server provably has not seen the request. `message` is one sentence. `hint` is the next
+    step if it is more specific than that of the kind.
     """
 
     kind: FailureKind
@@ -86,7 +89,7 @@ class Failure(NamedTuple):
 
 
 class AnswerError(ValueError):
-    """A body that is not the strict JSON that Graph speaks. The text is one sentence."""
+    """A body that is not strict JSON. The text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ class Exchange:
         It does not matter for a GET, or for a 429 or 503: gateways and mocks, such as Microsoft's Dev Proxy, put an id
         of their own there. An answer that says that a write was done, or why not, must be about that write.
         """
-        if self.method == "GET" or self.status in (429, 503):
+        if self.method == "GET" or self.status in THROTTLING:
             return False
         return self.response_header("client-request-id") != "" and not self.echoes_id
 

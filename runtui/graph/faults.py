@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from runtui.domain.report import Outcome, sentences
 from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import PERMISSIONS, ServiceAction
-from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
+from runtui.graph.exchange import THROTTLING, AnswerError, Exchange, Failure, FailureKind
 from runtui.graph.retry import retry_after_seconds
 from runtui.redact import redact
 
@@ -37,11 +37,9 @@ class Fault(NamedTuple):
     message: str
     hint: str
     outcome: Outcome
-    status: int | None
-    code: str
-    details: tuple[tuple[str, str], ...]
-    request_id: str
-    client_request_id: str
+    status: int | None = None
+    code: str = ""
+    details: tuple[tuple[str, str], ...] = ()
 
     @property
     def summary(self) -> str:
@@ -304,7 +302,7 @@ def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
     words = _BY_STATUS.get(status) or (_SERVER_ERROR if status >= 500 else _REFUSED)
     if status == HTTPStatus.UNAUTHORIZED and exchange.token_hint:
         words = words._replace(hint=exchange.token_hint)
-    wait = retry_after_seconds(exchange, exchange.ended_at) if status in (429, 503) else None
+    wait = retry_after_seconds(exchange, exchange.ended_at) if status in THROTTLING else None
     if wait:
         words = words._replace(hint=f"The server asks to wait {length_words(wait)} before the next try.")
     return words
@@ -352,8 +350,6 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
         status=exchange.status,
         code=_text(error.get("code")) if error else "",
         details=tuple(islice(more, MAX_DETAILS)),
-        request_id=exchange.request_id or (_inner_request_id(error) if error else ""),
-        client_request_id=exchange.client_request_id,
     )
 
 
@@ -379,17 +375,6 @@ def _details(error: dict[str, Any]) -> Iterator[tuple[str, str]]:
             message = _text(detail.get("message")) or _text(detail.get("code"))
             if message:
                 yield _text(detail.get("target")), message
-
-
-def _inner_request_id(error: dict[str, Any]) -> str:
-    """Return the request id inside `innerError` or `innererror`, however deep it is."""
-    inner: Any = error
-    while isinstance(inner, dict):
-        found = _text(inner.get("request-id"))
-        if found:
-            return found
-        inner = inner.get("innerError") or inner.get("innererror")
-    return ""
 
 
 def _text(value: Any) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from runtui.config import check_regular
 from runtui.graph.exchange import FailureKind
 from runtui.graph.root import root_is_loopback
 from runtui.unused_modules import IMPORT_LOCK, without_unused
@@ -99,13 +100,10 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-def no_trust() -> ssl.SSLContext:
-    """Return a context that trusts nobody, for a client that never speaks TLS: it is cheap to make."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
 def _system_trust() -> ssl.SSLContext:
     if sys.platform == "linux":
+        if bundle := os.environ.get("SSL_CERT_FILE"):
+            check_regular(Path(bundle))
         context = ssl.create_default_context()
         # Load the bundle once, here: truststore would load it again for each connection, on the event loop.
         if context.get_ca_certs():

@@ -145,13 +145,13 @@ class PageReader:
             if pace is None or not pace.retry(judged, tries):
                 return exchange
 
-    def learn_from_batch(self, batch: Exchange, *, writing: bool) -> bool:
-        """Return whether the root offers `$batch`, by the answer to one; if not, no other is sent. Of a batch with
+    def refuses_batch(self, batch: Exchange, *, writing: bool) -> bool:
+        """Return whether the root offers no `$batch`, by this answer to one; if so, no other is sent. Of a batch with
         writes, only the service itself can say so: then nothing in it was carried out."""
         fault = fault_of(batch, writing=writing) if batch.status in _NO_BATCH else None
-        if fault is not None and fault.outcome is Outcome.NOT_DONE:
-            self.has_batch = False
-        return self.has_batch
+        is_refused = fault is not None and fault.outcome is Outcome.NOT_DONE
+        self.has_batch = self.has_batch and not is_refused
+        return is_refused
 
     def headers(self, most: int = PAGE_SIZE) -> Headers:
         """Return the headers of each page: a next link does not include them."""

@@ -147,7 +147,7 @@ class ResultsClient:
             batch = await self._reader.get(BATCH_PATH, READ_RESULTS, (), pace, batch=batch_of(items))
             if concerns_all(batch) or (batch.failure and batch.failure.kind is not FailureKind.TOO_LARGE):
                 object_of(batch)  # raises its fault
-            self._reader.learn_from_batch(batch, writing=False)
+            self._reader.refuses_batch(batch, writing=False)
             tries.update(part)
             # Parsing the pages of twenty listings takes too long for the time between two keys.
             parse = partial(list[Exchange | None], answers_of(batch, root, items))

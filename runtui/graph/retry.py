@@ -29,12 +29,9 @@ from typing import Final, NamedTuple
 
 from runtui.domain.report import Outcome
 from runtui.domain.times import length_words, second_text
-from runtui.graph.exchange import Exchange, FailureKind, http_date
+from runtui.graph.exchange import THROTTLING, Exchange, FailureKind, http_date
 
 _logger: Final = logging.getLogger("runtui.graph")
-
-THROTTLING: Final = frozenset({429, 503})
-"""The statuses by which a service asks everybody to slow down."""
 
 TRANSIENT: Final = THROTTLING | {500, 502, 504}
 """The statuses of a GET that may be temporary."""

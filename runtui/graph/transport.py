@@ -1,8 +1,8 @@
 """The only place that opens connections: one root, one way to send a request.
 
 Invariant: the token goes to addresses below the root and nowhere else. A body is sent as given, and each request ends
-as one Exchange that shows no secret. Trouble with the network or the form of an answer is a Failure in it, not an
-exception.
+as one Exchange that shows no secret. Trouble with the network or with the form of an answer is its Failure,
+not an exception.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
@@ -23,7 +24,7 @@ from runtui import __version__
 from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Failure, FailureKind
-from runtui.graph.network import BodyError, BoundedBody, load_httpx, new_wire, no_trust, proxy_of, tls_context
+from runtui.graph.network import BodyError, BoundedBody, load_httpx, new_wire, proxy_of, tls_context
 from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.redact import REDACTED, hide_secrets, redact, redact_body, register_secret
 
@@ -60,22 +61,6 @@ class _RequestEndedError(Exception):
         self.failure = failure
 
 
-def _log(exchange: Exchange) -> None:
-    """Log a request: its purpose, the answer or the failure, its duration, and its ids."""
-    failure = exchange.failure
-    went_wrong = "" if failure is None else f"{failure.kind} (sent: {failure.sent}) {failure.message}"
-    _logger.info(
-        "#%d %s %s: %s in %.0f ms, client-request-id %s, request-id %s",
-        exchange.number,
-        exchange.method,
-        exchange.url,
-        " ".join(filter(None, (str(exchange.status or ""), went_wrong))),
-        (exchange.seconds or 0.0) * 1000,
-        exchange.client_request_id,
-        exchange.request_id or "none",
-    )
-
-
 class _Wires(NamedTuple):
     """Two pools of connections with the same certificates."""
 
@@ -108,16 +93,16 @@ class _Progress:
 
 
 class Transport:
-    """Sends requests below one Graph root, with a token, and tells what came of each.
+    """Sends requests with a token below one Graph root, and returns an Exchange for each.
 
     Args:
         root: The Graph root, as `parse_root` accepts it.
-        token: Asked for the bearer token before each request; raises RuntuiError when there is none. A `TokenSource`
-            is also asked for another one by `renew_token`.
+        token: Returns the bearer token of each request; raises RuntuiError if there is none. `renew_token` needs a
+            `TokenSource`.
         ca_file: A PEM file of certificates to trust besides those of the operating system.
-        proxy: The proxy to go through, but never to this machine; "" for what HTTPS_PROXY and NO_PROXY say.
-        on_exchange: Told of every Exchange, failed and cancelled ones too.
-        wire: What carries the requests in place of the network, for tests.
+        proxy: The proxy for every server but this machine; "" for the one in HTTPS_PROXY, with NO_PROXY.
+        on_exchange: Called with every Exchange, including failed and cancelled ones.
+        wire: Carries the requests in place of the network, for tests.
     """
 
     def __init__(
@@ -210,7 +195,7 @@ class Transport:
         except _RequestEndedError as ended:
             failure = ended.failure
         except TimeoutError:
-            what = f"There was no whole answer within {REQUEST_SECONDS:g} seconds."
+            what = f"The answer was not complete within {REQUEST_SECONDS:g} seconds."
             failure = progress.failure(FailureKind.TIMEOUT, what)
         except asyncio.CancelledError:
             stopped = progress.failure(FailureKind.CANCELLED, "The program stopped waiting for the answer.")
@@ -235,7 +220,18 @@ class Transport:
             return self._renewal.succeeded
 
     def _note(self, exchange: Exchange) -> Exchange:
-        _log(exchange)
+        failure = exchange.failure
+        went_wrong = "" if failure is None else f"{failure.kind} (sent: {failure.sent}) {failure.message}"
+        _logger.info(
+            "#%d %s %s: %s in %.0f ms, client-request-id %s, request-id %s",
+            exchange.number,
+            exchange.method,
+            exchange.url,
+            " ".join(filter(None, (str(exchange.status or ""), went_wrong))),
+            (exchange.seconds or 0.0) * 1000,
+            exchange.client_request_id,
+            exchange.request_id or "none",
+        )
         if self._on_exchange is not None:
             self._on_exchange(exchange)
         return exchange
@@ -326,7 +322,9 @@ class Transport:
         if self._wire is not None:
             return _Wires(self._wire, self._wire)
         try:
-            context = no_trust() if self.root.startswith("http:") else tls_context(self._ca_file)
+            # A client of plain http trusts nobody: such a context is cheap to make.
+            is_plain = self.root.startswith("http:")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else tls_context(self._ca_file)
             proxy = proxy_of(self.root, self._proxy)
             limits = [httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=n) for n in (None, 0)]
             return _Wires(*(new_wire(httpx.AsyncHTTPTransport, context, proxy, limits=limit) for limit in limits))

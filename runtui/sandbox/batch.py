@@ -63,17 +63,15 @@ def _item(raw: Any) -> _BatchItem:
         raise bad_request("Invalid batch: a request needs an id, a method and a url.")
     if not _is_plain(url) or "://" in url or url.lstrip("/").startswith("$batch"):
         raise bad_request("Invalid batch: a url is relative to the version, and is no batch itself.")
-    if not isinstance(headers, dict) or not all(_is_header(*pair) for pair in headers.items()):
+    if not isinstance(headers, dict) or not all(
+        isinstance(value, str) and name and _is_plain(name + value) for name, value in headers.items()
+    ):
         raise bad_request("Invalid batch: headers are an object of strings.")
     if raw.get("body") is not None and not any(name.lower() == "content-type" for name in headers):
         raise bad_request("Invalid batch: a request with a body needs a Content-Type header.")
     if raw.get("dependsOn"):
         raise bad_request("dependsOn is not supported here.")
     return _BatchItem(key, str(method).upper(), url, headers, raw.get("body"))
-
-
-def _is_header(name: str, value: Any) -> bool:
-    return isinstance(value, str) and bool(name) and _is_plain(name + value)
 
 
 def _is_plain(text: str) -> bool:

@@ -125,13 +125,10 @@ def _decode(token: str, length: int) -> SortKey:
         key = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, RecursionError):
         key = None
-    if not isinstance(key, list) or len(key) != length or not all(map(_is_key_value, key)):
+    is_key = isinstance(key, list) and len(key) == length
+    if not is_key or not all(isinstance(value, int) and abs(value) < 2**63 for value in key):
         raise bad_request("The $skiptoken is not one that this service made for this query.")
     return tuple(key)
-
-
-def _is_key_value(value: object) -> bool:
-    return isinstance(value, int) and abs(value) < 2**63
 
 
 def _follows(entity: EntityType, key: SortKey) -> Condition:

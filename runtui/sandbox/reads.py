@@ -141,11 +141,10 @@ def _user(person: Person, select: tuple[str, ...] = ()) -> dict[str, Any]:
     values = person.properties
     if not select:
         return {name: value for name, value in values.items() if name not in SENT_IF_SELECTED}
-    by_folded = {name.casefold(): name for name in values}
     for name in select:
-        if name.casefold() not in by_folded:
+        if name not in values:
             raise unknown_property(name, "microsoft.graph.user")
-    return {by_folded[name.casefold()]: values[by_folded[name.casefold()]] for name in select}
+    return {name: values[name] for name in select}
 
 
 def read_routes() -> Iterator[Route]:

@@ -42,7 +42,7 @@ from runtui.tui.output import DifferentialOutput, DrawnOnce
 from runtui.tui.screens.frame import PREPARE, Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
-from runtui.tui.text import CONTROL_FILTER, content
+from runtui.tui.text import ControlFilter, content
 from runtui.tui.widgets.chrome import StatusLine
 
 SHEETS: Final = ("base", "list", "panel")
@@ -187,6 +187,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     ENABLE_COMMAND_PALETTE = False  # Textual's own
     BINDINGS: ClassVar = []
 
+    _filter = ControlFilter()
+
     def __init__(
         self,
         workspace: Workspace,
@@ -270,8 +272,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             feature.end()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return filters that remove control characters from every line, whichever widget drew it."""
-        return (*super().get_line_filters(), CONTROL_FILTER)
+        """Return a filter that removes control characters from every line, whichever widget drew it."""
+        before = super().get_line_filters()
+        if before != self._filter.before:
+            self._filter = ControlFilter(before)
+        return (self._filter,)
 
     def get_default_screen(self) -> ViewScreen[None]:
         """Return the screen of the list, the lowest screen of the stack."""

@@ -351,14 +351,15 @@ class LeanCompositor(Compositor):
             if not in_sight:
                 continue
             part = Region(shown.x, in_sight[0], shown.width, in_sight[-1] + 1 - in_sight[0])
-            for y, strip in enumerate(widget.render_lines(part.translate(-region.offset)), part.y):
+            lines = widget.render_lines(part.translate(-region.offset))
+            for y, strip in enumerate(lines, part.y):
                 cuts = [x for x in self.cuts[y] if shown.x <= x <= shown.right]
-                # Divided at its end alone, a strip keeps itself in its own cache: only the collector would free it.
-                pieces = strip.divide([x - shown.x for x in cuts[1:]]) if len(cuts) > 2 else [strip]
-                for x, piece in zip(cuts, pieces, strict=False):
+                for x, piece in zip(cuts, strip.divide([x - shown.x for x in cuts[1:]]), strict=False):
                     if x in missing[y]:
                         missing[y].remove(x)
                         chops[y][x] = piece
+            for strip in lines:  # the pieces serve the equal lines of a pane, and no later frame
+                strip._divide_cache.clear()
         return chops
 
 

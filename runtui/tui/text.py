@@ -8,6 +8,7 @@ marks; `ControlFilter` removes any others from every segment before it is painte
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from rich.cells import cell_len, set_cell_size, split_graphemes, split_text
@@ -79,18 +80,22 @@ def _last_cells(text: str, width: int) -> str:
 class ControlFilter(LineFilter):
     """The second defence: removes control characters from every segment, whichever widget drew it.
 
-    The width of a segment never changes, so the layout stays right.
+    The width of a segment never changes, so the layout stays right. It takes the place of the filters `before` it and
+    applies them first, since a strip keeps what each filter made of it.
     """
 
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
+    def __init__(self, before: Sequence[LineFilter] = ()) -> None:
+        super().__init__()
+        self.before = before
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Return `segments` without unsafe characters, unsafe links and terminal commands."""
+        for each in self.before:
+            segments = each.apply(segments, background)
         if all(_is_harmless(segment) for segment in segments):
             return segments
         # A strip is drawn cell by cell, so a cursor command inside it is always wrong.
         return [_harmless(segment) for segment in segments if not segment.control]
-
-
-CONTROL_FILTER: Final = ControlFilter()
 
 
 def _is_harmless(segment: Segment) -> bool:

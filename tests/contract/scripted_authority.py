@@ -63,9 +63,9 @@ class ScriptedAuthority(Authority):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.issuer = ProgramIssuer(self._realm)
-        self.devices = DeviceCodes(self._realm, self.issuer)
-        self.browsers = AuthorizationCodes(self._realm, self.issuer)
+        self.issuer = ProgramIssuer(self.base, self.directory, self.issuer.clock)
+        self.devices = DeviceCodes(self.issuer)
+        self.browsers = AuthorizationCodes(self.issuer)
         self.calls: list[Call] = []
         self._planned: list[Planned] = []
         self._lock = threading.RLock()
@@ -103,7 +103,7 @@ class ScriptedAuthority(Authority):
         authenticate(form, application, f"{self.url()}/oauth2/v2.0/token")
         if form.get("grant_type") != "client_credentials":
             return super().token(form)
-        now = self._realm.clock()
+        now = self.issuer.clock()
         grant = Grant(application.as_user, application, now, now)
         response = self.issuer.token_response(grant, form.get("scope", ""), form.get("claims", ""))
         return {name: response[name] for name in ("token_type", "expires_in", "ext_expires_in", "access_token")}

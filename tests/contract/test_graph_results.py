@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from runtui.graph.batch import MAX_BATCH
-from runtui.graph.client import GraphClient
+from runtui.graph.client import GraphClient, RunUpdate
 from runtui.graph.pages import PAGE_SIZE, GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Pace
@@ -120,6 +121,30 @@ async def test_a_refusal_that_one_request_alone_gets_too_is_not_sought_with_all(
             assert [answer.exchange.status for answer in answers] == [403] * 3
             assert [answer.exchange.url[-2:] for answer in answers] == ["r0", "r1", "r2"]
             assert len(server.sent) == sent, "the batch is sent again only if it was not refused as such"
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_what_another_batch_is_refused_sends_no_change_of_an_answered_batch_again(status: int) -> None:
+    """Several batches are in progress together; the refusal of one says nothing about what another has done."""
+    is_refused, alone = asyncio.Event(), list[str]()
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        path = str(request.url).removeprefix(ROOT)
+        if path != "/$batch":
+            alone.append(path[-2:])
+            is_refused.set()
+            return reply(204)
+        asked = json.loads(request.content)["requests"]
+        if asked[0]["url"].endswith("a0"):
+            return reply(status, REFUSED)
+        await is_refused.wait()
+        return reply(200, {"responses": [{"id": item["id"], "status": 204} for item in asked]})
+
+    async with client(handle) as graph:
+        several = [[RunUpdate("w1", f"{name}{number}", "{}") for number in range(3)] for name in "ab"]
+        first, second = await asyncio.gather(*map(graph.update_runs, several))
+        assert [answer.exchange.status for answer in (*first, *second)] == [204] * 6
+    assert alone == ["a0", "a1", "a2"]
 
 
 @pytest.mark.parametrize(

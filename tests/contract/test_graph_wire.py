@@ -18,7 +18,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.faults import fault_of
-from runtui.graph.network import no_trust, tls_context
+from runtui.graph.network import tls_context
 from runtui.graph.transport import Transport
 from tests import PATIENCE, there
 from tests.contract.raw_server import Connection, RawServer, Reply, answer
@@ -380,7 +380,7 @@ async def test_the_trust_of_the_system_is_checked() -> None:
     context = tls_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
-    never_used = no_trust()
+    never_used = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     assert never_used.verify_mode is ssl.CERT_REQUIRED
     assert never_used.get_ca_certs() == []
 

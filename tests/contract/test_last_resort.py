@@ -16,6 +16,7 @@ import pytest
 
 import runtui.__main__
 from runtui.cli import main
+from runtui.log import unhandled_errors_reported
 from tests import canary
 
 Out = pytest.CaptureFixture[str]
@@ -94,6 +95,23 @@ def test_ctrl_c_while_a_command_loads_is_no_traceback(monkeypatch: pytest.Monkey
     monkeypatch.setattr("runtui.cli.main", Mock(side_effect=KeyboardInterrupt))
     monkeypatch.setattr(sys, "argv", ["runtui", "list"])
     assert runtui.__main__.main() == 1
+
+
+def test_a_ctrl_c_that_python_drops_comes_again(folder: Path) -> None:
+    """Each import ends a lock whose finalizer is Python code."""
+
+    class Lock:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    def load() -> None:
+        Lock()
+        for _ in range(500):
+            threading.Event().wait(0.01)
+
+    with unhandled_errors_reported(folder), pytest.raises(KeyboardInterrupt):
+        load()
+    assert reports(folder) == []
 
 
 @pytest.mark.parametrize("arguments", [["triage", "import", "-"], ["doctor"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,16 @@ def context_with(folder: Path, *trusted: Identity) -> ssl.SSLContext:
 
 def test_both_ways_to_the_trust_of_the_system_are_taken(of_system: str) -> None:
     assert (type(tls_context()) is ssl.SSLContext) is (of_system == "bundle")
+
+
+def test_a_pipe_as_the_bundle_of_the_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL would wait until somebody writes into it and closes it; nobody keeps this one open."""
+    reader, writer = os.pipe()
+    os.close(writer)
+    monkeypatch.setenv("SSL_CERT_FILE", f"/dev/fd/{reader}")
+    with pytest.raises(OSError, match="It is not a regular file"):
+        tls_context()
+    os.close(reader)
 
 
 @pytest.mark.usefixtures("of_system")

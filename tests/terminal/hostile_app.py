@@ -16,7 +16,7 @@ from textual.filter import LineFilter
 from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Select, Static
 
-from runtui.tui.text import CONTROL_FILTER, content, plain
+from runtui.tui.text import ControlFilter, content, plain
 from runtui.tui.widgets.json_view import JsonView
 
 HOSTILE = "\x1b]0;owned\x07\x1b[13;37H\x9b13;37H\u202e\u200b\U000e0041\x7f\ud800[/x][@click=app.quit]go[/]"
@@ -53,7 +53,7 @@ class HostileApp(App[int]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Put the second wall up unless it is left out."""
-        return [*super().get_line_filters(), CONTROL_FILTER] if self._second else super().get_line_filters()
+        return [*super().get_line_filters(), ControlFilter()] if self._second else super().get_line_filters()
 
     def compose(self) -> ComposeResult:
         """Show the text in one place after another."""

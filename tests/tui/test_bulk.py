@@ -345,6 +345,21 @@ async def test_marks_of_a_range_inverted_and_left_out_runs(open_session: Opener)
         assert "1 change: 1 done. 2 runs left out stay marked; U clears marks." in session.status.text
 
 
+async def test_what_was_typed_for_many_is_kept_until_it_is_discarded(open_session: Opener) -> None:
+    async with open_session(graph=Graph()) as session:
+        await session.press("ctrl+a", "e", "enter", "up", "enter", "escape")
+        assert "What you typed is kept while the same runs are marked" in session.words
+        await session.press("e", "shift+f8")
+        assert (session.view, there(session.draft).body()["processingStatus"]) == ("edit", "canceled")
+        await session.press("shift+f8")
+        assert session.view == "runs"
+        assert session.status.text == "Draft discarded: processingStatus canceled."
+        session.app.chrome.panel.choose("request")
+        assert "canceled" not in session.app.chrome.panel.text()
+        await session.press("e")
+        assert there(session.draft).edits == {}
+
+
 async def test_the_review_loads_what_follows_a_change_whoever_asks_first(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,9 @@ async def test_dropping_takes_two_presses_and_tells_what_it_held(open_session: O
         assert session.view == "runs"
         assert session.status.text == "Draft discarded: totalUsersCount 39."
         assert "run-4" not in session.workspace.drafts
+        assert session.app.chrome.panel.tab == "run"
+        session.app.chrome.panel.choose("request")
+        assert "39" not in session.app.chrome.panel.text(), "it shows no request that nothing is left of"
         assert first_flag(session) == " "
         await session.press("e")
         await session.until(lambda: session.view == "edit")

@@ -58,7 +58,7 @@ async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: O
         assert session.text_in("totalUsersCount") == "8"
         assert session.text_in("processingStatus") == "canceled"
         assert session.status.text == (
-            "The run has changed since it was listed: processingStatus failed → canceled, failedTasksCount 2 → 77."
+            "The run has changed on the server: processingStatus failed → canceled, failedTasksCount 2 → 77."
         )
         body = draft_of(session).body()
         assert (body["processingStatus"], body["failedTasksCount"], body["totalUsersCount"]) == ("canceled", 77, 8)
@@ -142,6 +142,40 @@ async def test_an_open_dropdown_is_left_alone_until_it_closes(open_session: Open
         await session.until(lambda: session.text_in("processingStatus") == "queued")
         assert session.text_in("failedTasksCount") == "77"
         assert draft_of(session).edits == {}
+
+
+async def test_the_form_follows_what_a_listing_reads_meanwhile(open_session: Opener) -> None:
+    slow = Slow()
+    slow.may_answer.set()
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        await session.go_to("totalUsersCount")
+        await session.type("8")
+        slow.move(totalUsersCount=40, failedTasksCount=77, lastUpdatedDateTime="2026-11-20T10:00:07Z")
+        session.workspace.refresh.now()
+        await session.until(lambda: session.text_in("failedTasksCount") == "77")
+        assert session.text_in("lastUpdatedDateTime") == "2026-11-20T10:00:07Z"
+        assert "was 3, 40 on the server" in session.text()
+        assert session.status.text == (
+            "Changed on the server while you edit: totalUsersCount. ctrl+s resolves the conflict. "
+            "The run has changed on the server: failedTasksCount 2 → 77."
+        )
+
+
+async def test_a_letter_on_its_way_into_the_draft_is_not_lost_to_newer_values(open_session: Opener) -> None:
+    slow = Slow()
+    slow.may_answer.set()
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        await session.go_to("totalUsersCount")
+        await session.type("8")
+        session.form.edit.insert("1")
+        session.form.edited()  # the view has not heard of it when a listing is done
+        form_of(session).catch_up(NEWEST, slow.graph.runs[NEWEST] | {"failedTasksCount": 77})
+        await session.settled()
+        assert (session.form.edit.text, session.form.edit.selected) == ("81", "")
+        body = draft_of(session).body()
+        assert (body["totalUsersCount"], body["failedTasksCount"]) == (81, 77)
 
 
 async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:

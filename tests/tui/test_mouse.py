@@ -42,6 +42,10 @@ async def test_a_hint_does_what_its_key_does(open_session: Opener) -> None:
         line = next(number for number, text in enumerate(session.text().splitlines()) if "status:failed" in text)
         await click(session, "status:failed", line)
         assert (session.view, session.runs.filter_text) == ("runs", "status:failed"), "a click on a choice chooses it"
+        below = session.runs.table.total
+        assert below < session.runs.table.size.height
+        await session.pilot.click(session.runs.table, offset=(5, below), times=2)
+        assert session.view == "runs", "below the rows there is nothing to open"
         await session.pilot.click(session.runs.table, offset=(5, 2), times=2)
         await session.until(lambda: session.view == "users")
 

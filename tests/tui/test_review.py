@@ -187,12 +187,16 @@ async def test_a_reason_goes_into_the_journal_and_where_the_profile_requires_one
         await session.until(lambda: "(why: ticket 4711: y, not n)" in session.text())
 
 
-async def test_escape_leaves_the_reason_before_the_question(open_session: Opener) -> None:
+async def test_enter_and_escape_leave_the_reason_before_the_question(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await to_the_review(session)
-        await session.press("m", "escape")
-        assert session.view == "review"
-        assert session.find(ReviewSheet).item == "no"
+        for leave in ("enter", "escape"):
+            await session.press("m")
+            assert "y send" not in session.text()
+            await session.press(leave)
+            assert session.view == "review"
+            assert session.find(ReviewSheet).item == "no"
+            assert "y send  m why" in session.text(), "the hints follow"
         await session.press("escape")
         assert session.view == "edit"
         assert writes(session) == []

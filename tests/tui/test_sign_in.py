@@ -267,7 +267,7 @@ async def test_runs_of_a_possibly_different_account_are_forgotten_before_a_sign_
     token = token_source(settings)
     leave_a_run(tmp_path / "runs.db")
     workspace = Workspace(settings, tmp_path / "runs.db", token)
-    await empty_shared_store(workspace, token)
+    await empty_shared_store(workspace)
     assert workspace.store.count(EVERY_RUN) == left
     await workspace.close()
 

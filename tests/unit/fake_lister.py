@@ -24,7 +24,7 @@ EXCHANGE = Exchange(0, "test", "GET", "http://127.0.0.1/beta", (), None, datetim
 
 
 def graph_error(title: str = "The server failed") -> GraphError:
-    return GraphError(Fault(title, "It is down.", "Wait.", Outcome.NOT_DONE, 500, "", (), "", ""), EXCHANGE)
+    return GraphError(Fault(title, "It is down.", "Wait.", Outcome.NOT_DONE, 500), EXCHANGE)
 
 
 def refused(status: int, wait: str = "", body: bytes = b'{"error": {"code": "x", "message": "No."}}') -> GraphError:

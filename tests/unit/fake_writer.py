@@ -39,7 +39,7 @@ def exchange(method: str) -> Exchange:
 
 
 def fault(outcome: Outcome) -> Fault:
-    return Fault("It went wrong", "The line was cut.", "Look again.", outcome, None, "", (), "", "")
+    return Fault("It went wrong", "The line was cut.", "Look again.", outcome)
 
 
 def answered(entity: Mapping[str, Any] | None = None, *, outcome: Outcome | None = None, method: str = "GET") -> Answer:

@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from runtui.auth import token_store
 from runtui.auth.errors import SignInError
 from runtui.auth.token_store import FileTokenStore, MemoryTokenStore, cache_path, staging_cache, stored_cache
+from runtui.private_files import replace_private
 from runtui.redact import REDACTED, redact
 
 
@@ -65,14 +67,13 @@ def test_the_cache_is_private_and_complete(store: FileTokenStore) -> None:
 
 
 def test_a_sign_in_is_one_write(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    writes: list[object] = []
-    real = FileTokenStore._write
+    writes: list[str] = []
 
-    def counted(self: FileTokenStore, tokens: dict[str, Any]) -> None:
-        writes.append(tokens)
-        real(self, tokens)
+    def counted(path: Path, new: Path, text: str) -> None:
+        writes.append(text)
+        replace_private(path, new, text)
 
-    monkeypatch.setattr(FileTokenStore, "_write", counted)
+    monkeypatch.setattr(token_store, "replace_private", counted)
     cache = stored_cache(store)
     cache.add(signed_in("ada"))
     assert len(writes) == 1

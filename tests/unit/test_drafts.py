@@ -203,6 +203,21 @@ def test_two_at_once_lose_nothing_and_a_killed_one_neither(drafts: Drafts, path:
     assert texts == {f"theirs-{run}": "39" for run in range(5)} | {f"ours-{run}": str(196 + run) for run in range(5)}
 
 
+def test_a_draft_that_another_runtui_typed_later_stays_when_this_one_is_done(drafts: Drafts, path: Path) -> None:
+    drafts.keep(draft())
+    drafts.flush()
+    other = Drafts(path)
+    other.load(ROOT)
+    other.keep(draft(text="8"))
+    other.flush()
+    drafts.drop("r1")
+    drafts.flush()
+    assert left_in(path)["r1"].edits["failedUsersCount"].text == "8"
+    other.drop("r1")
+    other.close()
+    assert left_in(path) == {}
+
+
 VISITOR = """
 import sys
 from pathlib import Path

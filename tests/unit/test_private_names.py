@@ -24,6 +24,7 @@ from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message_pump import MessagePump
 from textual.screen import Screen
+from textual.strip import Strip
 
 import runtui.tui
 from runtui.unused_modules import UNUSED_MODULES
@@ -66,6 +67,7 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_context",
         "_dirty_regions",
         "_display",
+        "_divide_cache",
         "_exit",
         "_handle_exception",
         "_queue",
@@ -213,6 +215,7 @@ PRIVATE_NAMES: Final = (
     *((MessagePump, name) for name in ("_message_queue", "_pending_message", "_next_callbacks", "_running")),
     (MessagePump, "_is_mounted"),
     (Animator, "_animations"),
+    (Strip, "_divide_cache"),
     (WriterThread, "_queue"),
     (asyncio.Event, "_waiters"),
 )  # fmt: skip

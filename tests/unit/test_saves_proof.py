@@ -172,6 +172,15 @@ async def test_a_refusal_with_half_of_the_change_in_sight_is_unknown(status: int
 
 
 @pytest.mark.parametrize("status", [409, 412])
+async def test_without_an_etag_a_refusal_is_unknown_if_the_run_has_other_values(status: int, bench: Bench) -> None:
+    """Another change may have replaced the new values of the first copy."""
+    gateway_repeats(bench, status)
+    bench.graph.apply = lambda run_id, body: bench.graph.held[run_id].update(processingStatus="canceled")  # type: ignore[method-assign]
+    save = await bench.ended(draft(processingStatus="failed"))
+    assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
+
+
+@pytest.mark.parametrize("status", [409, 412])
 async def test_a_refusal_after_which_the_run_cannot_be_read_is_unknown(status: int, bench: Bench) -> None:
     bench.answer_writes(refused(status))
     reads = [answered(RUN)]

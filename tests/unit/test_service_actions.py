@@ -29,7 +29,7 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.errors import UsageError
 from runtui.graph.client import Answer, GraphClient
-from runtui.graph.faults import refused_action
+from runtui.graph.faults import Fault, refused_action
 from runtui.services.records.journal import Entry, Journal
 from runtui.services.store.store import EVERY_RUN, workflow_of
 from runtui.services.writing import follow
@@ -41,7 +41,7 @@ from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.undo import why_not as why_no_undo
 from runtui.services.writing.write import Save
 from tests import PATIENCE, there
-from tests.unit.fake_writer import RUN, WORKFLOW, answered, fault
+from tests.unit.fake_writer import RUN, WORKFLOW, answered
 from tests.unit.intents import intent
 from tests.unit.saves_bench import ROOT, Bench, refused, who
 
@@ -395,12 +395,8 @@ def test_the_review_of_a_cancel_says_what_stays() -> None:
 
 
 def test_a_service_without_the_action_is_reported_apart_from_a_wrong_run() -> None:
-    told = refused_action(
-        fault(Outcome.NOT_DONE).__class__(
-            "This service does not offer this change", "", "", Outcome.NOT_DONE, 400, "", (), "", ""
-        ),
-        CANCEL,
-    )
+    refused = Fault("This service does not offer this change", "", "", Outcome.NOT_DONE, 400)
+    told = refused_action(refused, CANCEL)
     assert told.title == "This service does not offer this action"
     assert "cancelProcessing" in told.message
 

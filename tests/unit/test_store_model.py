@@ -19,7 +19,6 @@ from runtui.domain.filter_tree import (
     CountIs,
     FilterField,
     HasText,
-    InResults,
     IsFlag,
     IsNull,
     IsOneOf,
@@ -157,6 +156,8 @@ def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
             return any(wanted.casefold() in each.casefold() for each in texts)
         case IsOneOf(field, wanted):
             return any(is_choice(field, one, raw) for one in wanted)
+        case TextIs(field) if field.is_of_results:
+            return False  # no results of a run were read here
         case TextIs(field, wanted, whole):
             has = (workflow if field.name == "workflow" else raw["id"]).casefold()
             return has == wanted.casefold() if whole else wanted.casefold() in has
@@ -166,8 +167,6 @@ def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
             return any(COMPARE[sign](value, first, end) for value in values(raw, field))
         case IsNull(field):
             return not values(raw, field)
-        case InResults():
-            return False  # no results of a run were read here
         case IsFlag(flag, _):
             problem = status(raw) in ("failed", "completedWithErrors", "canceled", "quarantined") or is_stuck(raw)
             active = status(raw) in ("inProgress", "canceling")

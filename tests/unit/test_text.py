@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.fuzzy import Matcher
 
 from runtui.domain.text import UNSAFE
-from runtui.tui.text import CONTROL_FILTER, content, fit, highlighted, in_lines, middle, plain
+from runtui.tui.text import ControlFilter, content, fit, highlighted, in_lines, middle, plain
 
 BLACK = Color(0, 0, 0)
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
@@ -87,20 +87,20 @@ def test_widths_hold_for_any_text(text: str, width: int) -> None:
 @given(st.lists(any_text))
 def test_the_second_wall_keeps_widths_and_lets_nothing_through(texts: list[str]) -> None:
     segments = [Segment(text, Style(bold=True)) for text in texts]
-    painted = CONTROL_FILTER.apply(segments, BLACK)
+    painted = ControlFilter().apply(segments, BLACK)
     assert not any(UNSAFE.search(segment.text) for segment in painted)
     assert [cell_len(segment.text) for segment in painted] == [cell_len(text) for text in texts]
 
 
 def test_the_second_wall_leaves_harmless_lines_as_they_are() -> None:
     segments = [Segment("│ Onboard 日本 "), Segment("e\u0301", Style(link="https://example.com"))]
-    assert CONTROL_FILTER.apply(segments, BLACK) is segments
+    assert ControlFilter().apply(segments, BLACK) is segments
 
 
 def test_the_second_wall_takes_commands_and_hostile_links_out() -> None:
     command = Segment("\x1b[2J", None, [(ControlType.CLEAR,)])
     link = Segment("go", Style(bold=True, link="https://x\x1b\\\x1b]0;owned\x07"))
-    (painted,) = CONTROL_FILTER.apply([command, link], BLACK)
+    (painted,) = ControlFilter().apply([command, link], BLACK)
     assert painted.text == "go"
     assert painted.style == Style(bold=True)
 

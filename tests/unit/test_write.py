@@ -16,6 +16,7 @@ from runtui.headless.changes import message_of
 from runtui.services.writing.write import (
     Effect,
     Identify,
+    OutdatedError,
     Pause,
     Read,
     Recall,
@@ -60,7 +61,7 @@ def play(replies: Mapping[type[Effect[Any]], Sequence[object]]) -> tuple[list[Ef
             effects.append(effect)
             given = left.get(type(effect)) or [USUAL[type(effect)]]
             reply = given.pop(0) if len(given) > 1 else given[0]
-            effect = writing.throw(reply) if isinstance(reply, RuntuiError) else writing.send(reply)
+            effect = writing.throw(reply) if isinstance(reply, Exception) else writing.send(reply)
     except StopIteration as end:
         ended: Save = end.value
     return effects, ended
@@ -82,6 +83,11 @@ CASES: Final[dict[str, tuple[dict[type[Effect[Any]], list[object]], list[type[Ef
         {Read: [answered({**RUN, "processingStatus": "canceled"})]}, [Read, UpdateStore], Outcome.NOT_DONE, ""),
     "nobody can say who writes": ({Identify: [FULL_DISK]}, [Read, Identify], Outcome.NOT_DONE, ""),
     "the intent cannot be recorded": ({Record: [FULL_DISK]}, SENT[:3], Outcome.NOT_DONE, ""),
+    "another runtui has written the run since it was read": (
+        {Record: [None, 1]}, [*SENT[:3], *SENT, Settle, UpdateStore], Outcome.DONE, "answer"),
+    "it waited before it was sent": (
+        {Send: [OutdatedError(), answered(WRITTEN, method="PATCH")]},
+        [*SENT, Settle, *SENT, Settle, UpdateStore], Outcome.DONE, "answer"),
     "no body, and the run shows it": (
         {Send: [answered(method="PATCH")], Read: [answered(RUN), answered(WRITTEN)]},
         [*SENT, Read, Settle, UpdateStore], Outcome.DONE, "answer"),
@@ -146,6 +152,8 @@ def test_an_interrupted_write_never_claims_more_than_happened(case: str) -> None
             answers += 1
         if isinstance(effect, Pause):
             assert known is Outcome.NOT_DONE
+        if isinstance(effect, Settle):
+            assert known is effect.settlement.outcome
         assert answers or known is Outcome.NOT_DONE
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import DESCENDING, Column, ListCell, Role, age_cell
 from runtui.domain.plots import bar
 from runtui.domain.results import Cause, fold_reason
-from runtui.domain.times import format_ticks
+from runtui.domain.times import format_or_none
 from runtui.domain.triage.checks import checklist_of
 
 BAR_CELLS: Final = 6
@@ -75,8 +75,8 @@ def cause_record(cause: Cause) -> dict[str, Any]:
         "reason": cause.reason,
         "runs": cause.runs,
         "users": cause.users,
-        "since": None if cause.first is None else format_ticks(cause.first),
-        "last": None if cause.last is None else format_ticks(cause.last),
+        "since": format_or_none(cause.first),
+        "last": format_or_none(cause.last),
         "workflows": list(cause.workflows),
         "check": list(checklist.lines) if checklist is not None else [],
     }

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import DESCENDING, EMPTY_CELL, ESSENTIAL, GAP, GUTTER, Column, ListCell, Role, text_cell
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import count_words, visible
-from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, format_ticks, moment_text, now_ticks, since
+from runtui.domain.times import CLOCK_SKEW, MAX_TICKS, ago, format_or_none, moment_text, now_ticks, since
 from runtui.domain.triage.received import (
     ReceivedProperty,
     flag_in,
@@ -42,9 +42,6 @@ _MIN_DAYS: Final = 10
 """The fewest days of the heat map, when long names need the room."""
 
 WIDE_MAP: Final = 116
-
-_LATE_AFTER: Final = 5 * 60 * TICKS_PER_SECOND
-"""How long after its time a next run counts as overdue (ticks): two clocks may differ by as much."""
 
 
 class Quarantine(NamedTuple):
@@ -147,7 +144,7 @@ class Workflow:
             return NOT_KNOWN
         if not self.is_scheduled:
             return ON_DEMAND
-        return OVERDUE if self.next_run is not None and self.next_run < now - _LATE_AFTER else ON_SCHEDULE
+        return OVERDUE if self.next_run is not None and self.next_run < now - CLOCK_SKEW else ON_SCHEDULE
 
     def warnings(self, now: int, held_users: int | None = None) -> Iterator[str]:
         """Yield sentences about what stops the workflow for users in its scope. `held_users` is the number of users of
@@ -375,9 +372,9 @@ def workflow_record(history: WorkflowHistory, now: int) -> dict[str, Any]:
         "isSchedulingEnabled": workflow.is_scheduled,
         "category": workflow.category,
         "version": workflow.version,
-        "lastRun": _moment(history.last_run),
-        "nextRun": _moment(workflow.next_run),
-        "quarantinedSince": _moment(held.since) if held is not None else None,
+        "lastRun": format_or_none(history.last_run),
+        "nextRun": format_or_none(workflow.next_run),
+        "quarantinedSince": format_or_none(held.since) if held is not None else None,
         "quarantineReason": held.reason if held is not None else None,
         "heldUsers": history.held_users if held is not None else None,
         "runs": total.runs,
@@ -386,10 +383,6 @@ def workflow_record(history: WorkflowHistory, now: int) -> dict[str, Any]:
         "successPercent": history.success_rate,
         "days": [{"runs": day.runs, "problems": day.problems} for day in history.days],
     }
-
-
-def _moment(ticks: int | None) -> str | None:
-    return None if ticks is None else format_ticks(ticks)
 
 
 def day_key(back: int) -> str:

@@ -16,9 +16,8 @@ import signal
 import sqlite3
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runtui.command_line import SessionSpec
 from runtui.domain.filters import parse_filter
@@ -44,21 +43,16 @@ _STDERR: Final = 2
 """The descriptor for the output of commands, because standard output is for the JSON lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
+class _Options(NamedTuple):
     """The options of one watch."""
 
     filter_text: str
     watch_only: bool
-    count: int | None
+    most: int | None
     command: Sequence[str]
     """The words of the command to run for each run; empty for none."""
     command_seconds: float
     """The longest time that it may take."""
-
-    def query(self) -> RunQuery:
-        """Return the query for the runs that match now, oldest first. Relative times such as `-2h` count from now."""
-        return RunQuery(parse_filter(self.filter_text, now_ticks()), "started", descending=False)
 
 
 @command
@@ -82,17 +76,18 @@ async def watch(
     Raises:
         RuntuiError: filter or command cannot be used, the same watch is running, or the service refuses.
     """
-    command = _words_of(program) if program is not None else ()
-    order = _Order(filter_text, watch_only, count, command, program_seconds)
+    options = _Options(
+        filter_text, watch_only, count, _words_of(program) if program is not None else (), program_seconds
+    )
     parse_filter_option(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
     session = session._replace(settings=session.settings._replace(refresh_seconds=seconds))
     _end_by_signals()
-    with suppress(asyncio.CancelledError), closing(ReportedRuns(session.settings, order.filter_text)) as reported:
+    with suppress(asyncio.CancelledError), closing(ReportedRuns(session.settings, filter_text)) as reported:
         if from_start:
             reported.forget()
         async with connected(session) as workspace:
-            await _follow(workspace, order, reported)
+            await _Watch(options, workspace, reported).follow()
     return ExitCode.DONE
 
 
@@ -123,100 +118,136 @@ def _end_by_signals() -> None:
         signal.signal(number, end)
 
 
-async def _follow(workspace: Workspace, order: _Order, reported: ReportedRuns) -> None:
-    """Report new runs after each listing, at most `order.count`.
+class _Watch:
+    """One watch, from its first listing to its last run."""
 
-    Raises:
-        RuntuiError: the service refuses, or the first listing failed.
-    """
-    listed = asyncio.Event()
-    left = order.count
-    was_read = False
-    trouble = ""
+    def __init__(self, options: _Options, workspace: Workspace, reported: ReportedRuns) -> None:
+        self._options = options
+        self._workspace = workspace
+        self._reported = reported
+        self._left = options.most
+        """How many runs may still be reported; None for all."""
+        self._listed = asyncio.Event()
+        self._trouble = ""
+        """The last trouble that was narrated; empty once it is over."""
 
-    def tell(words: str) -> None:
-        """Report a trouble if it differs from the last one; "" after a trouble reports that it is over."""
-        nonlocal trouble
-        if words != trouble:
-            narrate(f"runtui: {words or 'All runs can be read again.'}")
-        trouble = words
+    async def follow(self) -> None:
+        """Report new runs after each listing, at most `most`.
 
-    def follow(progress: Progress) -> None:
+        Raises:
+            RuntuiError: the service refuses, or the first listing failed.
+        """
+        refresh, was_read = self._workspace.refresh, False
+        refresh.changed.subscribe(self._progressed)
+        refresh.start()
+        while self._left != 0:
+            await self._listed.wait()
+            self._listed.clear()
+            progress = refresh.progress
+            is_final = not was_read or refresh.is_broken
+            if (fault := progress.fault) is not None and (is_final or self._is_refused(fault)):
+                raise fault
+            unread = await self._read_besides()
+            self._tell(str(progress.why_incomplete or unread or ""))
+            if fault is None:
+                was_read = True
+                await self._report_new()
+
+    def _progressed(self, progress: Progress) -> None:
         if progress.waiting_until is not None:
-            tell(progress.waiting)
+            self._tell(progress.waiting)
         elif not progress.listing:
-            listed.set()
+            self._listed.set()
 
-    workspace.refresh.changed.subscribe(follow)
-    workspace.refresh.start()
-    while left != 0:
-        await listed.wait()
-        listed.clear()
-        progress = workspace.refresh.progress
-        is_final = not was_read or workspace.refresh.is_broken
-        if (fault := progress.fault) is not None and (is_final or _is_refused(workspace, fault)):
-            raise fault
-        unread = await _read_besides(workspace, order)
-        tell(str(progress.why_incomplete or unread or ""))
-        if fault is None:
-            was_read = True
-            left = await _report_new(workspace, order, reported, left)
+    def _tell(self, words: str) -> None:
+        """Report a trouble if it differs from the last one; "" after a trouble reports that it is over."""
+        if words != self._trouble:
+            narrate(f"runtui: {words or 'All runs can be read again.'}")
+        self._trouble = words
 
+    def _is_refused(self, fault: RuntuiError) -> bool:
+        """Return True if only a person can fix a fault: by a sign-in, a permission or another address."""
+        sign_in = self._workspace.sign_in
+        if sign_in is not None and sign_in.state.needs_person is not None:
+            return True
+        status = fault.exchange.status if isinstance(fault, GraphError) else None
+        return status is not None and 400 <= status < 500 and status not in (408, 429)
 
-def _is_refused(workspace: Workspace, fault: RuntuiError) -> bool:
-    """Return True if only a person can fix a fault: by a sign-in, a permission or another address."""
-    if workspace.sign_in is not None and workspace.sign_in.state.needs_person is not None:
-        return True
-    status = fault.exchange.status if isinstance(fault, GraphError) else None
-    return status is not None and 400 <= status < 500 and status not in (408, 429)
+    def _query(self) -> RunQuery:
+        """Return the query for the runs that match now, oldest first. Relative times such as `-2h` count from now."""
+        return RunQuery(parse_filter(self._options.filter_text, now_ticks()), "started", descending=False)
 
+    async def _read_besides(self) -> RuntuiError | None:
+        """Read the triage memory, and the results if the filter asks for them. Return why some could not be read, or
+        None; the filter then uses the older ones."""
+        trouble: RuntuiError | None = None
+        try:
+            await asyncio.to_thread(self._workspace.triage.follow)
+        except RuntuiError as error:
+            trouble = error
+        found = self._query().filter
+        if found is not None and found.reads_results:
+            await self._workspace.results.read(EVERY_RUN)
+            trouble = self._workspace.results.progress.fault or trouble
+        return trouble
 
-async def _read_besides(workspace: Workspace, order: _Order) -> RuntuiError | None:
-    """Read the triage memory, and the results if the filter asks for them. Return why some could not be read, or None;
-    the filter then uses the older ones."""
-    trouble: RuntuiError | None = None
-    try:
-        await asyncio.to_thread(workspace.triage.follow)
-    except RuntuiError as error:
-        trouble = error
-    found = order.query().filter
-    if found is not None and found.reads_results:
-        await workspace.results.read(EVERY_RUN)
-        trouble = workspace.results.progress.fault or trouble
-    return trouble
+    async def _report_new(self) -> None:
+        """Report the runs that begin to match, as many as are left."""
+        query, store, reported = self._query(), self._workspace.store, self._reported
+        unread = {workflow.workflow_id for workflow in self._workspace.refresh.progress.missing}
 
+        def matching() -> dict[str, str]:
+            """Return the ids of the matching runs, with their workflow ids, without unread workflows."""
+            with store.reading() as db:
+                return {run_id: workflow for run_id, workflow in found_ids(db, query) if workflow not in unread}
 
-async def _report_new(workspace: Workspace, order: _Order, reported: ReportedRuns, left: int | None) -> int | None:
-    """Report the runs that begin to match, at most `left` (None: all). Return how many may still be reported."""
-    query, store = order.query(), workspace.store
-    unread = {workflow.workflow_id for workflow in workspace.refresh.progress.missing}
+        found = await asyncio.to_thread(matching)
+        reported.keep(found, unread)
+        if self._options.watch_only and not reported.has_begun:
+            reported.begin(found)
+        for run_id in reported.new_among(found):
+            if self._left == 0:
+                return
+            if (stored := store.get(run_id)) is not None:
+                await _to_its_end(self._report(run_id, stored))
+                self._left = self._left - 1 if self._left is not None else None
+        if not reported.has_begun:
+            reported.begin({})
 
-    def matching() -> dict[str, str]:
-        """Return the ids of the matching runs, with their workflow ids, without unread workflows."""
-        with store.reading() as db:
-            return {run_id: workflow_id for run_id, workflow_id in found_ids(db, query) if workflow_id not in unread}
+    async def _report(self, run_id: str, stored: StoredRun) -> None:
+        line = json.dumps(run_record(stored))
+        print(line, flush=True)
+        if self._options.command:
+            await self._run(run_id, line)
+        self._reported.add(run_id, stored.workflow_id)
 
-    found = await asyncio.to_thread(matching)
-    reported.keep(found, unread)
-    if order.watch_only and not reported.has_begun:
-        reported.begin(found)
-    for run_id in reported.new_among(found):
-        if left == 0:
-            return left
-        if (stored := store.get(run_id)) is not None:
-            await _to_its_end(_report(run_id, stored, order, reported))
-            left = left - 1 if left is not None else None
-    if not reported.has_begun:
-        reported.begin({})
-    return left
-
-
-async def _report(run_id: str, stored: StoredRun, order: _Order, reported: ReportedRuns) -> None:
-    line = json.dumps(run_record(stored))
-    print(line, flush=True)
-    if order.command:
-        await _run(order, run_id, line)
-    reported.add(run_id, stored.workflow_id)
+    async def _run(self, run_id: str, line: str) -> None:
+        """Run the command for a run, and report its failure."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._options.command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=_STDERR,
+                env=without_own_secrets() | {RUN_ID_VARIABLE: visible(run_id)},
+                start_new_session=True,
+            )
+        except OSError as error:
+            narrate(f"runtui: The command for run {run_id} could not be started: {error.strerror}.")
+            return
+        seconds = self._options.command_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await process.communicate(f"{line}\n".encode())
+            end = f"failed with exit code {process.returncode}" if process.returncode else ""
+        except TimeoutError:
+            end = f"was stopped after {length_words(seconds)}"
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        if end:
+            narrate(f"runtui: The command for run {run_id} {end}.")
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
@@ -227,34 +258,6 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await task
         raise
-
-
-async def _run(order: _Order, run_id: str, line: str) -> None:
-    """Run the command for a run, and report its failure."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *order.command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=_STDERR,
-            env=without_own_secrets() | {RUN_ID_VARIABLE: visible(run_id)},
-            start_new_session=True,
-        )
-    except OSError as error:
-        narrate(f"runtui: The command for run {run_id} could not be started: {error.strerror}.")
-        return
-    try:
-        async with asyncio.timeout(order.command_seconds):
-            await process.communicate(f"{line}\n".encode())
-        end = f"failed with exit code {process.returncode}" if process.returncode else ""
-    except TimeoutError:
-        end = f"was stopped after {length_words(order.command_seconds)}"
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if end:
-        narrate(f"runtui: The command for run {run_id} {end}.")
 
 
 class ReportedRuns:

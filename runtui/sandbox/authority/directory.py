@@ -7,7 +7,7 @@ permission without consent, raises OAuthError. Permissions are those of Microsof
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -141,14 +141,3 @@ class Directory:
         if slash and resource.rstrip("/").lower() != self.resource:
             raise aadsts(500011, resource=resource, tenant=self.domain)
         return permission
-
-
-@dataclass(frozen=True, slots=True)
-class Realm:
-    """The values that all parts of the authority share."""
-
-    base: str
-    """The authority's own address."""
-    directory: Directory
-    clock: Callable[[], int]
-    """Returns the present in ticks."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.authority.directory import Application, Realm, User
+from runtui.sandbox.authority.directory import Application, User
 from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
 
@@ -65,29 +65,28 @@ class Autopilot:
 class DeviceCodes:
     """The device codes that were issued."""
 
-    def __init__(self, realm: Realm, issuer: Issuer) -> None:
+    def __init__(self, issuer: Issuer) -> None:
         self.interval = 5
         """Seconds that a client is told to wait between two polls."""
         self.lifetime = DEVICE_CODE_SECONDS
         """Seconds after which a code expires."""
         self.autopilot: Autopilot | None = None
-        self._realm = realm
         self._issuer = issuer
         self._codes: dict[str, DeviceAuthorization] = {}
 
     @property
     def pending(self) -> list[DeviceAuthorization]:
-        now = self._realm.clock()
+        now = self._issuer.clock()
         return [code for code in self._codes.values() if not code.is_decided and now < code.expires]
 
     def begin(self, form: Mapping[str, str]) -> dict[str, Any]:
         """Issue a code and return the response of the device authorization endpoint."""
-        application = self._realm.directory.application(form.get("client_id", ""))
+        application = self._issuer.directory.application(form.get("client_id", ""))
         scope = form.get("scope", "")
-        self._realm.directory.check_scope(scope)
+        self._issuer.directory.check_scope(scope)
         user_code = "".join(secrets.choice(_LETTERS) for _ in range(9))
-        device_code, page = secrets.token_urlsafe(), f"{self._realm.base}/devicelogin"
-        expires = self._realm.clock() + self.lifetime * TICKS_PER_SECOND
+        device_code, page = secrets.token_urlsafe(), f"{self._issuer.base}/devicelogin"
+        expires = self._issuer.clock() + self.lifetime * TICKS_PER_SECOND
         self._codes[device_code] = DeviceAuthorization(user_code, application, scope, form.get("claims", ""), expires)
         return {
             "user_code": user_code,
@@ -100,7 +99,7 @@ class DeviceCodes:
         }
 
     def poll(self, form: Mapping[str, str], application: Application) -> dict[str, Any]:
-        code, now = self._codes.get(form.get("device_code", "")), self._realm.clock()
+        code, now = self._codes.get(form.get("device_code", "")), self._issuer.clock()
         if code is None or code.is_used or code.application.client_id != application.client_id:
             raise aadsts(70018)
         if now >= code.expires:
@@ -158,15 +157,14 @@ class _IssuedCode:
 class AuthorizationCodes:
     """The requests that wait for a person's decision, and the codes that an application has not redeemed."""
 
-    def __init__(self, realm: Realm, issuer: Issuer) -> None:
-        self._realm = realm
+    def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
         self._requests: dict[str, AuthorizationRequest] = {}
         self._codes: dict[str, _IssuedCode] = {}
 
     def begin(self, query: Mapping[str, str]) -> tuple[str, AuthorizationRequest]:
         """Accept a request. Return the key that `decide` takes, and the request."""
-        application = self._realm.directory.application(query.get("client_id", ""))
+        application = self._issuer.directory.application(query.get("client_id", ""))
         redirect_uri = query.get("redirect_uri", "")
         if not re.fullmatch(_REDIRECT_URI, redirect_uri):
             raise aadsts(50011, redirect_uri=redirect_uri, client_id=application.client_id)
@@ -178,7 +176,7 @@ class AuthorizationCodes:
         if not challenge or query.get("code_challenge_method") != "S256":
             raise aadsts(9002325)
         scope = query.get("scope", "")
-        self._realm.directory.check_scope(scope)
+        self._issuer.directory.check_scope(scope)
         state, nonce, claims = (query.get(name, "") for name in ("state", "nonce", "claims"))
         request = AuthorizationRequest(application, scope, redirect_uri, state, nonce, challenge, claims)
         key = secrets.token_urlsafe()
@@ -194,12 +192,12 @@ class AuthorizationCodes:
             declined = aadsts(65004)
             return request.respond(error=declined.error, error_description=declined.headline)
         code = f"1.{secrets.token_urlsafe(48)}"
-        expires = self._realm.clock() + _AUTHORIZATION_CODE_SECONDS * TICKS_PER_SECOND
+        expires = self._issuer.clock() + _AUTHORIZATION_CODE_SECONDS * TICKS_PER_SECOND
         self._codes[code] = _IssuedCode(request, user, expires)
         return request.respond(code=code, session_state=secrets.token_urlsafe(16))
 
     def redeem(self, form: Mapping[str, str], application: Application) -> dict[str, Any]:
-        code, now = self._codes.get(form.get("code", "")), self._realm.clock()
+        code, now = self._codes.get(form.get("code", "")), self._issuer.clock()
         if code is None or code.request.application.client_id != application.client_id:
             raise aadsts(9002313)
         if code.is_used:

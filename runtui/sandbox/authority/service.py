@@ -17,7 +17,7 @@ from uuid import uuid4
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox.authority.directory import Directory, Realm, User
+from runtui.sandbox.authority.directory import Directory, User
 from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.grants import AuthorizationCodes, AuthorizationRequest, DeviceCodes
 from runtui.sandbox.authority.tokens import Issuer
@@ -63,10 +63,9 @@ class Authority:
     ) -> None:
         self.base = base.rstrip("/")
         self.directory = directory or Directory()
-        self._realm = Realm(self.base, self.directory, clock)
-        self.issuer = Issuer(self._realm)
-        self.devices = DeviceCodes(self._realm, self.issuer)
-        self.browsers = AuthorizationCodes(self._realm, self.issuer)
+        self.issuer = Issuer(self.base, self.directory, clock)
+        self.devices = DeviceCodes(self.issuer)
+        self.browsers = AuthorizationCodes(self.issuer)
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Response:
         """Answer one request; an OAuthError becomes a response. The names of headers are in lower case; `form` holds
@@ -150,7 +149,7 @@ class Authority:
         if endpoint in _PAGES:
             return _message(error.status, "Sorry, but we're having trouble signing you in.", error.headline)
         trace_id, correlation_id = str(uuid4()), headers.get("client-request-id") or str(uuid4())
-        body = error.body(now=self._realm.clock(), trace_id=trace_id, correlation_id=correlation_id, base=self.base)
+        body = error.body(now=self.issuer.clock(), trace_id=trace_id, correlation_id=correlation_id, base=self.base)
         ids = {"x-ms-request-id": trace_id, "client-request-id": correlation_id}
         return _json(error.status, body, ids)
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_bytes, token_urlsafe
 from typing import Any, Final
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
-from runtui.sandbox.authority.directory import WRITE_ALL, Application, Realm, Scopes, User
+from runtui.sandbox.authority.directory import WRITE_ALL, Application, Directory, Scopes, User
 from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.entities import guid
 from runtui.sandbox.errors import GraphError, token_revoked, unauthenticated
@@ -43,13 +43,14 @@ class Grant:
 
 
 class Issuer:
-    """Issues tokens and verifies them."""
+    """Issues tokens and verifies them. `base` is the authority's own address; `clock` returns the present in ticks."""
 
-    def __init__(self, realm: Realm) -> None:
+    def __init__(self, base: str, directory: Directory, clock: Callable[[], int]) -> None:
+        self.base = base
+        self.directory = directory
+        self.clock = clock
         self.lifetime = _ACCESS_TOKEN_SECONDS
         """Seconds after which an access token expires."""
-        self._realm = realm
-        self._directory = realm.directory
         self._key = token_bytes()
         self._grants: dict[str, Grant] = {}
         """By refresh token."""
@@ -61,7 +62,7 @@ class Issuer:
         of the request (JSON, or empty). With `is_interactive` the user has just signed in, which meets any earlier
         challenge.
         """
-        scopes = self._directory.scopes(scope, grant.user, grant.application)
+        scopes = self.directory.scopes(scope, grant.user, grant.application)
         response = {
             "token_type": "Bearer",
             "scope": " ".join(word for word in scopes.requested if word != "offline_access"),
@@ -76,12 +77,12 @@ class Issuer:
             response["refresh_token"] = token
         if "openid" in scopes.requested:
             response["id_token"] = self._sign(self._id_claims(grant))
-        ids = {"uid": grant.user.object_id, "utid": self._directory.tenant_id}
+        ids = {"uid": grant.user.object_id, "utid": self.directory.tenant_id}
         response["client_info"] = to_base64url(json.dumps(ids).encode())
         return response
 
     def refresh(self, token: str, application: Application, scope: str, claims: str) -> dict[str, Any]:
-        grant, now = self._grants.get(token), self._realm.clock()
+        grant, now = self._grants.get(token), self.clock()
         if grant is None or grant.application.client_id != application.client_id:
             raise aadsts(9002313)
         if not grant.ended_by and now - grant.used >= _REFRESH_TOKEN_SECONDS * TICKS_PER_SECOND:
@@ -95,7 +96,7 @@ class Issuer:
                 valid_from=format_ticks(UNIX_EPOCH_TICKS + revoked * TICKS_PER_SECOND),
                 client_id=application.client_id,
                 name=application.name,
-                resource=self._directory.resource,
+                resource=self.directory.resource,
             )
         grant.used = now
         return self.token_response(grant, scope, claims)
@@ -123,12 +124,12 @@ class Issuer:
             GraphError: Graph refuses the token (401).
         """
         claims = self._read(token)
-        if claims["aud"] != self._directory.resource:
+        if claims["aud"] != self.directory.resource:
             raise self._unauthorized("Access token validation failure. Invalid audience.")
         if self._seconds() >= claims["exp"]:
             raise self._unauthorized("Lifetime validation failed, the token is expired.")
         if "CP1" in claims.get("xms_cc", ()) and claims["uti"] not in self._unrevoked[claims["oid"]]:
-            raise token_revoked(self._wanted_claims(claims["oid"]), authority=self._realm.base)
+            raise token_revoked(self._wanted_claims(claims["oid"]), authority=self.base)
         return frozenset(claims["scp"].split())
 
     def _access_token(self, grant: Grant, scopes: Scopes, claims: str, *, is_fresh: bool) -> str:
@@ -148,8 +149,8 @@ class Issuer:
     def _access_claims(self, grant: Grant, scopes: Scopes) -> dict[str, Any]:
         now, user, application = self._seconds(), grant.user, grant.application
         return {
-            "aud": self._directory.resource,
-            "iss": f"{self._realm.base}/{self._directory.tenant_id}/",
+            "aud": self.directory.resource,
+            "iss": f"{self.base}/{self.directory.tenant_id}/",
             "iat": now,
             "nbf": now,
             "exp": now + self.lifetime,
@@ -157,7 +158,7 @@ class Issuer:
             "appid": application.client_id,
             "oid": user.object_id,
             "sub": user.object_id,
-            "tid": self._directory.tenant_id,
+            "tid": self.directory.tenant_id,
             "uti": token_urlsafe(16),
             "ver": "1.0",
             "idtyp": "user",
@@ -172,7 +173,7 @@ class Issuer:
         now, user = self._seconds(), grant.user
         claims: dict[str, Any] = {
             "aud": grant.application.client_id,
-            "iss": f"{self._realm.base}/{self._directory.tenant_id}/v2.0",
+            "iss": f"{self.base}/{self.directory.tenant_id}/v2.0",
             "iat": now,
             "nbf": now,
             "exp": now + _ACCESS_TOKEN_SECONDS,
@@ -181,7 +182,7 @@ class Issuer:
             "preferred_username": user.username,
             "oid": user.object_id,
             "sub": guid("subject", user.object_id, grant.application.client_id),
-            "tid": self._directory.tenant_id,
+            "tid": self.directory.tenant_id,
             "ver": "2.0",
         }
         return {**claims, "nonce": grant.nonce} if grant.nonce else claims
@@ -208,11 +209,11 @@ class Issuer:
         return json.dumps({"access_token": wanted}, separators=(",", ":"))
 
     def _unauthorized(self, message: str) -> GraphError:
-        return unauthenticated(message, authority=self._realm.base)
+        return unauthenticated(message, authority=self.base)
 
     def _seconds(self) -> int:
         """Return the present in seconds since 1970, the unit of claims."""
-        return (self._realm.clock() - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
+        return (self.clock() - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
 
 
 def to_base64url(data: bytes) -> str:

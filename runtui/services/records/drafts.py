@@ -47,9 +47,10 @@ class Drafts:
         self._path = path
         self._root = ""
         self._kept: dict[str, StoredDraft] = {}
-        self._waiting: dict[str, StoredDraft | None] = {}
-        self._refused: dict[str, StoredDraft | None] = {}
-        """The drafts that could not be written. Only the writer's thread uses it."""
+        self._waiting: dict[str, StoredDraft | datetime] = {}
+        """What is not written yet: drafts, and of those that were dropped the times of their last changes."""
+        self._refused: dict[str, StoredDraft | datetime] = {}
+        """What could not be written. Only the writer's thread uses it."""
         self._lock = threading.Lock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="drafts")
         self._writing: Future[None] | None = None
@@ -101,8 +102,8 @@ class Drafts:
             self._write_later(draft.run_id, kept)
 
     def drop(self, run_id: str) -> None:
-        if self._kept.pop(run_id, None) is not None:
-            self._write_later(run_id, None)
+        if (kept := self._kept.pop(run_id, None)) is not None:
+            self._write_later(run_id, kept.changed_at)
 
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._kept
@@ -125,7 +126,7 @@ class Drafts:
             self._write()
         self._let_go()
 
-    def _write_later(self, run_id: str, kept: StoredDraft | None) -> None:
+    def _write_later(self, run_id: str, kept: StoredDraft | datetime) -> None:
         with self._lock:
             is_idle = not self._waiting
             self._waiting[run_id] = kept
@@ -153,7 +154,7 @@ class Drafts:
         if fault is not None and is_news:
             self.failed.announce(fault)
 
-    def _put(self, drafts: Mapping[str, StoredDraft | None]) -> None:
+    def _put(self, drafts: Mapping[str, StoredDraft | datetime]) -> None:
         db, lost = self._connection(), None
         try:
             db.check()
@@ -165,9 +166,11 @@ class Drafts:
                 db, drafts = self._connection(), {**self._kept, **drafts}
         db.execute("BEGIN IMMEDIATE")
         for run_id, kept in drafts.items():
-            db.execute("DELETE FROM draft WHERE root = ? AND run_id = ?", (self._root, run_id))
-            if kept is not None:
-                db.execute("INSERT INTO draft VALUES (?, ?, ?, ?, ?, ?, ?)", _row(self._root, kept))
+            if isinstance(kept, StoredDraft):
+                db.execute("REPLACE INTO draft VALUES (?, ?, ?, ?, ?, ?, ?)", _row(self._root, kept))
+            else:  # another runtui may have typed a later one
+                own = "DELETE FROM draft WHERE root = ? AND run_id = ? AND changed_at <= ?"
+                db.execute(own, (self._root, run_id, kept.isoformat()))
         db.execute("COMMIT")
         if lost is not None:
             raise lost

@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,6 +176,8 @@ class Journal:
         self._db: JournalConnection | None = None
         self._last: int | None = None
         """The number of the entry that this process opened last. A file without it is not the one it was written to."""
+        self._owed: list[tuple[str, dict[str, Any]]] = []
+        """The statements for the outcomes that are not in the file, because it could not be written."""
         self._session: SessionLock | None = None
         self._is_closed = False
 
@@ -265,7 +267,7 @@ class Journal:
         """Record the outcomes of intents in one commit. Return for each why it is not recorded, or None.
 
         Raises:
-            JournalError: the file cannot be used, or was lost.
+            JournalError: the file cannot be used, or was lost. The next commit of outcomes tries again.
         """
         refused: list[JournalError | None] = []
         news: list[int] = []
@@ -273,23 +275,26 @@ class Journal:
         for settlement in settlements:
             self._foreground.yield_to_input_in_thread()
             updates.append(_update(settlement))
-        with self._using(anywhere=True) as db:
-            with _transaction(db):
-                for settlement, update in zip(settlements, updates, strict=True):
-                    self._foreground.yield_to_input_in_thread()
-                    try:
-                        row = self._sound_row(db, settlement.client_request_id)
-                    except JournalError as error:
-                        refused.append(error)
-                        continue
-                    refused.append(None)
-                    if row["outcome"] in (None, Outcome.UNKNOWN.value):
-                        news.append(row["number"])
-                        _sealed(db, db.execute(*update))
-            db.check()
+        with self._lock:
+            self._owed += updates
+            with self._using(anywhere=True) as db:
+                with _transaction(db):
+                    for update in self._owed:
+                        self._foreground.yield_to_input_in_thread()
+                        try:
+                            row = self._sound_row(db, update[1]["id"])
+                        except JournalError as error:
+                            refused.append(error)
+                            continue
+                        refused.append(None)
+                        if row["outcome"] in (None, Outcome.UNKNOWN.value):
+                            news.append(row["number"])
+                            _sealed(db, db.execute(*update))
+                db.check()
+                self._owed.clear()
         if news:
             self.changed.announce(news)
-        return refused
+        return refused[len(refused) - len(settlements) :]
 
     def _sound_row(self, db: JournalConnection, client_request_id: str) -> sqlite3.Row:
         """Return the undamaged row of a request; raise JournalError if it is missing or damaged."""
@@ -346,6 +351,9 @@ class Journal:
     def close(self) -> None:
         """Close the files for good: a thread that is late gets a JournalError."""
         with self._lock:
+            if self._owed:
+                with suppress(JournalError):
+                    self.settle_many(())
             self._is_closed = True
             self._let_go()
             session, self._session = self._session, None

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from runtui.domain.rows import NO_NUMBER, storable
-from runtui.domain.times import TICKS_PER_SECOND, now_ticks, parse_ticks
+from runtui.domain.times import CLOCK_SKEW, now_ticks, parse_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, RunTriage
 from runtui.domain.triage.standing import triage_record
 from runtui.errors import UsageError
@@ -27,9 +27,6 @@ LONGEST_LINE: Final = 16_384
 
 _SHOWN_MISTAKES: Final = 10
 """The most invalid lines that an error lists."""
-
-_SLACK: Final = 300 * TICKS_PER_SECOND
-"""How far another machine's clock may be ahead of ours (ticks)."""
 
 
 def _one_line(text: str) -> str:
@@ -143,6 +140,6 @@ def _ticks_of(text: str | None) -> int:
 
 
 def _past(ticks: int) -> int:
-    if ticks > now_ticks() + _SLACK:
+    if ticks > now_ticks() + CLOCK_SKEW:
         raise ValueError("It has a time in the future.")
     return ticks

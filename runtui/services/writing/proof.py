@@ -85,15 +85,18 @@ def has_new_value(intent: Intent, entity: Mapping[str, Any]) -> bool:
 def confirms(intent: Intent, status: int | None, reading: Answer) -> bool:
     """Return whether a reading confirms a refusal (409 or 412) that a copy of the same request may have caused.
 
-    It does if the run has none of the new values of the change. After 412 a reading of the version that the change was
-    made for proves nothing: it is older than the refusal.
+    It does if the run still has the values from before the change. If it has others, another change may have replaced
+    the new ones. Only a 412 under an If-Match tells that others came first; there a reading of the version that the
+    change was made for is older than the refusal and proves nothing.
     """
     entity = reading.entity or {}
     if intent.action:
         return not shows_effect(intent, entity)
-    if status == 412 and intent.if_match is not None and etag_of(reading.received) in (None, intent.if_match):
-        return False
-    return intent.after.keys() <= entity.keys() and not has_new_value(intent, entity)
+    if status == 412 and intent.if_match is not None:
+        is_newer = etag_of(reading.received) not in (None, intent.if_match)
+        return is_newer and intent.after.keys() <= entity.keys() and not has_new_value(intent, entity)
+    before = {name: intent.before.get(name, NOT_RECEIVED) for name in intent.after}
+    return has_values(before, entity) and not has_new_value(intent, entity)
 
 
 def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict:

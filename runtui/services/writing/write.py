@@ -300,8 +300,8 @@ def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int, now: Callable
     try:
         answer = yield from Send(save, intent, fresh.exchange.started_at)
     except OutdatedError:
-        words = "It was not sent: the change waited, so the run is read again."
-        yield from _settled(save, settlement_of(save._replace(step=Step.WAITING), intent, words))
+        words, save = "It was not sent: the change waited, so the run is read again.", save._replace(step=Step.WAITING)
+        yield from _settled(save, settlement_of(save, intent, words))
         raise
     if answer is None:
         save = save._replace(step=Step.WAITING, stopped=True)
@@ -494,4 +494,4 @@ def _lacks(names: Sequence[str]) -> RuntuiError:
 
 def _refusal(error: RuntuiError) -> Fault:
     """Turn an error of our own into the fault of a request that was not sent."""
-    return Fault(error.title, error.message, error.hint, Outcome.NOT_DONE, None, "", (), "", "")
+    return Fault(error.title, error.message, error.hint, Outcome.NOT_DONE)

@@ -16,7 +16,6 @@ from textual.widget import Widget
 
 from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE
-from runtui.domain.text import count_words
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
 from runtui.domain.triage.service_actions import Operation
 from runtui.tui.screens.panel import Panel
@@ -40,18 +39,17 @@ class HelpLines(Widget):
         return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
     def explain(self, form: FieldForm) -> None:
-        """Show the help of the form's current field; above an open dropdown, only how to find a value there."""
+        """Show the help of the form's current field; below an open dropdown only how to find a value, in one line if
+        the dropdown needs the other."""
         draft, field, menu = form.shown.draft if form.shown is not None else None, form.field, form.menu
         if draft is None:
             return
-        room = form.size.height + self.size.height - 1 - _HELP_LINES
-        hidden = len(menu.lines) - room if menu is not None else 0
-        lines = _HELP_LINES - int(hidden > 0)
+        room = form.size.height + self.size.height - _HELP_LINES
+        lines = _HELP_LINES - int(menu is not None and 1 + len(menu.lines) > room)
         if self.size.height != lines:
             self.styles.height = lines
         if menu is not None:
-            more = f" {count_words(hidden - 1, 'value')} out of sight." if hidden > 1 else ""
-            self.text = Content(f"Type to find a value.{more}")
+            self.text = Content(f"Type to find one of {len(menu.lines)} values.")
             return
         reading = moment_reading(draft.text(field), now_ticks()) if field.kind == "datetime" else ""
         edit = draft.edits.get(field.name)
@@ -124,6 +122,10 @@ class FormView(ActionView[None]):
         if self.draft is not None:
             panel.show_draft(self._request(self.draft))
 
+    def on_resize(self) -> None:
+        """Give an open dropdown the room that it needs."""
+        self._help.explain(self.fields)
+
     def before(self, action_id: str) -> None:
         """Go to the first field with an error before a review, which would be refused."""
         if action_id == "review" and self.draft is not None and (errors := self.draft.errors()):
@@ -152,6 +154,7 @@ class FormView(ActionView[None]):
             self.post_message(self.Changed())
         self.fields.show(self.draft or draft, self.newer)
         self._help.explain(self.fields)
+        self._follow_the_run()
 
     def action_revert(self) -> None:
         if self.draft is not None:
@@ -191,10 +194,13 @@ class FormView(ActionView[None]):
     def _follow_the_run(self) -> None:
         """Update unedited fields to the run's newest values, and say what changed.
 
-        Do nothing below a review, whose request must stay as shown, or while a dropdown is open, which would close.
+        Do nothing below a review, whose request must stay as shown, while a dropdown is open, which would close, or
+        while the draft has not heard of the text in a field, which would be replaced.
         """
-        newer, before = self.newer, self.draft
-        if before is None or not newer or not self.screen.is_active or self.fields.menu is not None:
+        newer, before, fields = self.newer, self.draft, self.fields
+        if before is None or not newer or not self.screen.is_active or fields.menu is not None:
+            return
+        if fields.field.choices is None and fields.edit.text != plain(before.text(fields.field)):
             return
         draft = caught_up(before, newer)
         disputed = tuple(conflict for conflict in draft.conflicts(newer) if conflict.field.name in draft.edits)

@@ -287,6 +287,11 @@ class Panel:
             self._drafted = draft, page
             self._show("request", page, keep_place=True)
 
+    def drop_draft(self) -> None:
+        """Show the request of a discarded draft no more, and go back to the tab that the person chose."""
+        self._show("request", NOTHING_SENT["request"])
+        self.bring_forward(self._chosen)
+
     def show_save(self, save: Save) -> None:
         """Show the request of a save, and how far it is or how it ended."""
         from runtui.tui.words import pages

@@ -310,6 +310,7 @@ class ReviewView(ActionView[str]):
             self.action_reject()
         elif event.item == "why":
             self.take_focus()
+            self.post_message(self.Changed())  # Textual ends the sheet's own here, where its sender is handling
         else:
             self.say(self.sheet.review.number_first)
 

@@ -351,6 +351,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         line = self.scroll_offset.y + event.y
         if line < self.total:
             self.move_to(line)
+        else:
+            event.stop()  # a double click opens nothing here
 
     # The window
 

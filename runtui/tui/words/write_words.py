@@ -33,6 +33,7 @@ from runtui.graph.root import run_key
 from runtui.keys.actions import key_of
 from runtui.services.records.journal import Entry
 from runtui.services.workspace import Workspace
+from runtui.services.writing.proof import UPDATED
 from runtui.services.writing.write import Save
 from runtui.tui.actions import why_read_only
 from runtui.tui.text import middle
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
 NOTHING_LEFT_TO_SEND: Final = "The run already has every value of your draft; there is nothing to send."
 
 
-def draft_reopened(changed_at: datetime, now: datetime) -> str:
+def draft_reopened(draft: Draft, changed_at: datetime, now: datetime) -> str:
+    if not draft.edits:
+        return NOTHING_LEFT_TO_SEND
     return (
         f"Your draft from {clock_text(changed_at, now)}; {key_of('revert')} reverts a field, "
         f"{key_of('discard')} discards the draft."
@@ -64,18 +67,22 @@ def draft_in_conflict(changed_at: datetime, now: datetime, conflicts: Sequence[C
 
 
 def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
-    """Say what changed in a run while its form was open, and which conflicts need a decision; empty if nothing did."""
+    """Say what changed in a run while its form was open, and which conflicts need a decision; empty if nothing did.
+
+    The time of the last change changes with everything else, and with each step of a run in progress: it is no news.
+    """
     moved = [
         f"{field.name} {before.received_text(field) or 'empty'} → {draft.received_text(field) or 'empty'}"
         for field in EDITABLE
-        if field.name not in before.edits and not field.same(*(d.received.get(field.name) for d in (before, draft)))
+        if field.name not in (*before.edits, UPDATED)
+        and not field.same(*(d.received.get(field.name) for d in (before, draft)))
     ]
     words = []
     if disputed:
         names = ", ".join(conflict.field.name for conflict in disputed)
         words.append(f"Changed on the server while you edit: {names}. {key_of('review')} resolves the conflict.")
     if moved:
-        words.append(f"The run has changed since it was listed: {', '.join(moved)}.")
+        words.append(f"The run has changed on the server: {', '.join(moved)}.")
     if before.edits and not draft.edits:
         words.append(NOTHING_LEFT_TO_SEND)
     return " ".join(words)

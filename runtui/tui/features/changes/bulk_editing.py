@@ -126,6 +126,7 @@ class BulkEditing(Feature):
         question = write_words.discard_question(draft, key_of("discard"))
         if self._chrome.has_confirmed(question, lambda: self.form.draft is draft):
             self._forget()
+            self._chrome.panel.drop_draft()
             self._chrome.set_status(write_words.draft_discarded(draft))
 
     def _forget(self) -> None:

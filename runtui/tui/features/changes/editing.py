@@ -8,7 +8,7 @@ result opens a screen only for a person who still waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -21,7 +21,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import STATUS, Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
-from runtui.services.store.store import StoredRun, workflow_name_of
+from runtui.services.store.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save, Step
 from runtui.tui.actions import ActionContext
@@ -151,6 +151,7 @@ class Editing(Feature):
     def start(self) -> None:
         self.listen(self._workspace.saves.changed, self._save_changed, wanted=lambda save: not save.batch)
         self.listen(self._workspace.drafts.failed, self.tell_drafts_failed)
+        self.listen(self._workspace.store.changed, self._runs_changed)
 
     def extend(self, context: ActionContext) -> ActionContext:
         return context._replace(waiting=bool(_throttled(self._workspace)))
@@ -173,30 +174,21 @@ class Editing(Feature):
         """
         if (stored := self._chrome.stored_run(run_id)) is None:
             return
-        left, hint = self._workspace.drafts.get(run_id), sign_in_words.cannot_write(self._workspace.sign_in)
-        if left is not None and (conflicts := left.conflicts(stored.raw)):
-            words = write_words.draft_in_conflict(
-                self._workspace.drafts.changed_at(run_id), datetime.now().astimezone(), conflicts
-            )
-            await self._resolve(left, stored.raw)
-            self._chrome.front.set_status(f"{words} {hint}".strip(), "warning")
-            return
-        draft, words = self._draft_of(run_id, stored)
+        drafts, hint = self._workspace.drafts, sign_in_words.cannot_write(self._workspace.sign_in)
+        draft, words = Draft(run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode), ""
+        if (left := drafts.get(run_id)) is not None:
+            changed_at, now = drafts.changed_at(run_id), datetime.now().astimezone()
+            if conflicts := left.conflicts(stored.raw):
+                words = write_words.draft_in_conflict(changed_at, now, conflicts)
+                await self._resolve(left, stored.raw)
+                self._chrome.front.set_status(f"{words} {hint}".strip(), "warning")
+                return
+            draft = left if left.received == stored.raw else left.rebased(stored.raw)
+            words = write_words.draft_reopened(draft, changed_at, now)
         await self._show_form(draft)
         self._chrome.front.set_status(f"{words} {hint}".strip(), "warning" if hint else "information")
         # The answer comes later anyway, so the form is drawn before the request.
         self._chrome.app.call_after_refresh(self.in_worker, self._read(draft), "read the run", exclusive=True)
-
-    def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
-        """Return a new draft, or the stored one with the new values of untouched properties; and a message about it."""
-        drafts = self._workspace.drafts
-        left = drafts.get(run_id)
-        if left is None:
-            return Draft(run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode), ""
-        draft = left if left.received == stored.raw else left.rebased(stored.raw)
-        if not draft.edits:
-            return draft, write_words.NOTHING_LEFT_TO_SEND
-        return draft, write_words.draft_reopened(drafts.changed_at(run_id), datetime.now().astimezone())
 
     async def _show_form(self, draft: Draft) -> None:
         self._workspace.drafts.keep(draft)
@@ -220,6 +212,14 @@ class Editing(Feature):
                 f"the run is read again before anything is sent. {sign_in_words.cannot_write(self._workspace.sign_in)}"
             )
             self._chrome.set_status(words.strip(), "warning")
+
+    def _runs_changed(self, run_ids: Collection[str] | None) -> None:
+        """Pass a run to the form that was read again meanwhile, as by a listing."""
+        draft = self.form.draft
+        if draft is None or not self.screen.is_open or (run_ids is not None and draft.run_id not in run_ids):
+            return
+        if (stored := self._workspace.store.get(draft.run_id)) is not None:
+            self.form.catch_up(draft.run_id, stored.raw)
 
     def _workflow_name(self, draft: Operation) -> str:
         return workflow_name_of(self._workspace.store, draft.run_id, draft.workflow_id)
@@ -402,6 +402,7 @@ class Editing(Feature):
         if not self._chrome.has_confirmed(question, is_kept):
             return
         drafts.drop(draft.run_id)
+        self._chrome.panel.drop_draft()
         self._chrome.go_to_list()
         self._runs.table.flags_changed(draft.run_id)
         self._chrome.set_status(write_words.draft_discarded(draft))
