@@ -255,7 +255,6 @@ def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
 
 
 def test_only_a_file_that_somebody_named_has_to_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `read-only = true` in it must not be lost by a spelling mistake in its path."""
     missing = tmp_path / "config.toml"
     assert not read_config(missing).exists
     monkeypatch.setenv("RUNTUI_CONFIG", str(missing))
