@@ -15,8 +15,13 @@ def main() -> int:
     if sys.argv[1:] == ["--version"]:
         try:
             os.write(1, f"runtui {__version__}\n".encode())
-        except OSError:  # nobody reads it
-            return 0
+        except OSError as error:
+            from runtui.private_files import NO_ROOM
+
+            if error.errno in NO_ROOM:
+                why = f"Standard output cannot be written: {error.strerror}."
+                sys.stderr.write(f"runtui: The output is incomplete. {why}\n")
+                return 1
         return 0
     gc.disable()  # nothing loaded at the start is garbage
     try:

@@ -99,7 +99,7 @@ def no_config(path: Path = Path()) -> Config:
 
 
 def read_config(path: Path) -> Config:
-    """Read the file and collect its mistakes; a missing file counts as empty.
+    """Read the file and collect its mistakes; a missing file counts as empty, unless `RUNTUI_CONFIG` names it.
 
     Raises:
         UsageError: It cannot be read, or is not TOML.
@@ -107,9 +107,9 @@ def read_config(path: Path) -> Config:
     try:
         check_regular(path)
         text = path.read_text("utf-8-sig")
-    except FileNotFoundError:
-        return no_config(path)
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and not os.environ.get("RUNTUI_CONFIG"):
+            return no_config(path)
         why = error.strerror if isinstance(error, OSError) else "It is not UTF-8"
         raise UsageError("config.toml cannot be read", f"{path}: {why}.", "Correct it or set RUNTUI_CONFIG.") from error
     import tomllib

@@ -57,14 +57,16 @@ class SandboxProcess:
             start_new_session=True,
             env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None  # noqa: S101, PT018 - they are pipes
+        self._stdin, self._stdout = stdin, stdout
 
     def serve(self, folder: str, *, scenario: str = "none", **tenant: Any) -> None:
         """Let it serve a tenant, see `sandbox.server.main`; it removes `folder` if this process is killed."""
         self.scenario = scenario
         asked = {"folder": folder, "scenario": scenario, **tenant}
-        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
         with suppress(OSError):  # it has ended; `root` says why
-            os.write(self._process.stdin.fileno(), json.dumps(asked).encode() + b"\n")
+            os.write(self._stdin.fileno(), json.dumps(asked).encode() + b"\n")
 
     async def root(self) -> str:
         """Wait until the server accepts requests, and return the Graph root.
@@ -74,9 +76,8 @@ class SandboxProcess:
         """
         import asyncio  # the server starts meanwhile
 
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
-            line = await asyncio.to_thread(self._process.stdout.readline)
+            line = await asyncio.to_thread(self._stdout.readline)
         except asyncio.CancelledError:
             self._process.terminate()  # ends the read in the thread
             raise
@@ -105,14 +106,11 @@ class SandboxProcess:
 
     def _ask(self, name: str) -> dict[str, Any]:
         """Send the server a line and read its reply; one thread at a time, so that replies match."""
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None  # noqa: S101 - pipes were asked for
-        assert stdout is not None  # noqa: S101
         with self._lock:
             try:
                 # Unbuffered, so that closing the pipe does not repeat a failed write.
-                os.write(stdin.fileno(), " ".join(name.split()).encode() + b"\n")
-                line = stdout.readline()
+                os.write(self._stdin.fileno(), " ".join(name.split()).encode() + b"\n")
+                line = self._stdout.readline()
             except (OSError, ValueError):  # it has ended, or `stop` has closed the pipes
                 line = b""
         if not line:
@@ -121,9 +119,8 @@ class SandboxProcess:
         return answer
 
     def stop(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        for pipe in (self._stdin, self._stdout):
+            pipe.close()
         try:
             self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:

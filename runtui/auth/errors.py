@@ -51,6 +51,7 @@ class _Words(NamedTuple):
     title: str
     message: str
     hint: str
+    """The next step beyond another sign-in."""
     needs_person: bool = False
     is_transient: bool = False
 
@@ -58,7 +59,7 @@ class _Words(NamedTuple):
 _EXPIRED: Final = _Words(
     "Your sign-in has expired",
     "It was unused for too long, the password changed, or a policy asks for it from time to time.",
-    "Sign in again; nothing you typed is lost.",
+    "",
     needs_person=True,
 )
 _BLOCKED: Final = _Words(
@@ -76,7 +77,7 @@ _BLOCKED_DEVICE_CODE: Final = _Words(
 _VERIFICATION: Final = _Words(
     "The sign-in service asks for more verification",
     "It wants one more step, such as multi-factor authentication.",
-    "Sign in again.",
+    "",
     needs_person=True,
 )
 _CONSENT: Final = _Words(

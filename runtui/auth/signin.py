@@ -80,6 +80,8 @@ class SignIn:
         self.ask_person: Callable[[str], Awaitable[bool]] | None = None
         """Asks a person to sign in for the given reason, and returns True if somebody did. Set by a user interface. A
         refused request waits for it, so that a save then continues. None if there is no person to ask."""
+        self.how_to_sign_in = "Sign in again."
+        """The next step if a person must. A user interface names its key."""
         self._client = client
         self._clock = client.clock
         self._pause = pause
@@ -105,7 +107,7 @@ class SignIn:
     @property
     def next_step(self) -> str:
         if self.is_person:
-            return "Sign in again."
+            return self.how_to_sign_in
         if self.settings.method == "token":
             return f"Put a fresh token into {self.settings.token_file or 'RUNTUI_TOKEN'}."
         return "Check the permissions of the app registration."
@@ -151,7 +153,7 @@ class SignIn:
             trouble: SignInError | None = SignInError(
                 "The server refuses this sign-in",
                 "It refused a token that was just issued.",
-                "Sign in again." if self.is_person else "Check the clock, the tenant and the root.",
+                self.how_to_sign_in if self.is_person else "Check the clock, the tenant and the root.",
                 needs_person=self.is_person,
             )
         else:

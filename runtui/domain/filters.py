@@ -12,7 +12,7 @@ Times are relative to now ("-24h", "+2h", "now"), a local day or time ("2026-11-
 full DateTimeOffset. `null` or `none` finds runs without a value. An unknown status or type is accepted, since services
 add new ones: it finds names that begin with it, and the filter has a hint to show if it finds nothing.
 
-Invariant: every error has its position in the text and what is possible there.
+Invariant: a text that cannot be understood raises a FilterError, with the position in it and what is possible there.
 """
 
 from __future__ import annotations
@@ -87,9 +87,6 @@ class FilterError(RuntuiError):
 def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter | None:
     """Parse a filter; None for a blank one, which finds every run. Relative times count from `now` (ticks). Days are in
     `zone` (None: local).
-
-    Raises:
-        FilterError: the text cannot be understood.
     """
     if not text.strip():
         return None
@@ -107,9 +104,6 @@ def row_filter(
     """Parse a filter of rows in memory, with `fields` of the kind "text"; None for a blank one, which finds every row.
 
     `of_word` returns the condition for a word, `of_field` for a word that a field is, or contains.
-
-    Raises:
-        FilterError: the text cannot be understood.
     """
 
     def holds(node: Node) -> RowCondition[RowT]:

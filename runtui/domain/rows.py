@@ -7,20 +7,20 @@ visible.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import DASH, EMPTY_CELL, Align, Column, ListCell, Needs, Role, Show, text_cell
 from runtui.domain.properties import INT32_MAX, INT32_MIN, PROPERTIES, Property
 from runtui.domain.text import cells_in, visible
-from runtui.domain.times import TICKS_PER_SECOND, distance, parse_ticks
+from runtui.domain.times import HOUR, distance, parse_ticks
 from runtui.domain.triage.memory import RunTriage
 from runtui.errors import RuntuiError
 
 NO_NUMBER: Final = -(2**62)
 """Stands for a missing number in an indexed column: less than every tick and Int32, so it sorts first."""
 
-STUCK_AFTER: Final = 3 * 3600 * TICKS_PER_SECOND
+STUCK_AFTER: Final = 3 * HOUR
 """An active run without an update for longer than this is stuck (ticks): a custom task extension may wait at most
 3 hours for its callback (Microsoft Entra, "Understanding lifecycle workflows")."""
 
@@ -132,22 +132,31 @@ _TEXT_NAMES, _MOMENT_NAMES, _COUNT_NAMES = (tuple(item.name for item in kind) fo
 _STATUS: Final = INDEXED.index("status")
 
 
-def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
-    """Return the values of a received run in the order of INDEXED. (`Property.read` for all properties at once.)"""
-    texts: list[str] = []
-    for value in map(raw.get, _TEXT_NAMES):
-        text = storable(value) if isinstance(value, str) else ""
-        texts += text, text.casefold()
-    moments = [_ticks(value) if isinstance(value, str) else NO_NUMBER for value in map(raw.get, _MOMENT_NAMES)]
-    counts = [
-        value if type(value) is int and INT32_MIN <= value <= INT32_MAX else NO_NUMBER
-        for value in map(raw.get, _COUNT_NAMES)
+def index_runs(raws: Sequence[Mapping[str, Any]], workflow_id: str) -> list[tuple[str | int, ...]]:
+    """Return the values of received runs of one workflow, each in the order of INDEXED. (`Property.read` for all
+    properties, column by column: run by run takes a fifth longer.)"""
+
+    def received(names: Iterable[str]) -> list[list[Any]]:
+        return [[raw.get(name) for raw in raws] for name in names]
+
+    texts: list[list[str]] = []
+    for values in received(_TEXT_NAMES):
+        column = [storable(value) if isinstance(value, str) else "" for value in values]
+        texts += column, [text.casefold() for text in column]
+    moments = [
+        [_ticks(value) if isinstance(value, str) else NO_NUMBER for value in values]
+        for values in received(_MOMENT_NAMES)
     ]
-    severity = SEVERITY.get(texts[_STATUS], SEVERITY[""])
-    recency = next(filter(NO_NUMBER.__ne__, moments), NO_NUMBER)
-    touched = max(moments)
-    silence = -touched if severity == ACTIVE_SEVERITY else 0
-    return [*texts, *moments, *counts, storable(workflow_id), severity, recency, touched, silence]
+    counts = [
+        [value if type(value) is int and INT32_MIN <= value <= INT32_MAX else NO_NUMBER for value in values]
+        for values in received(_COUNT_NAMES)
+    ]
+    ranks = [severity(status) for status in texts[_STATUS]]
+    recency = [next(filter(NO_NUMBER.__ne__, times), NO_NUMBER) for times in zip(*moments, strict=True)]
+    touched = list(map(max, *moments))
+    silence = [-moment if rank == ACTIVE_SEVERITY else 0 for moment, rank in zip(touched, ranks, strict=True)]
+    workflow = [storable(workflow_id)] * len(raws)
+    return list(zip(*texts, *moments, *counts, workflow, ranks, recency, touched, silence, strict=True))
 
 
 def _ticks(text: str) -> int:

@@ -14,7 +14,7 @@ from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks, ticks_of
+from runtui.domain.times import MINUTE, format_ticks, parse_ticks, ticks_of
 from runtui.domain.triage.service_actions import (
     AS_OF,
     MAKE_RUNS,
@@ -60,7 +60,7 @@ from runtui.options import PATCH_PATH
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
-SHORTLY_BEFORE: Final = 60 * TICKS_PER_SECOND
+SHORTLY_BEFORE: Final = MINUTE
 """How long before an action the runs that others started are read."""
 
 # An entity tag that a header can carry: visible ASCII.

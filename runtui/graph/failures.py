@@ -69,31 +69,33 @@ _BAD_CERTIFICATES = {
     62: "The certificate belongs to another server: check the host of the root.",
     64: "The certificate belongs to another server: check the host of the root.",
 }
-_NO_TLS = "Check scheme and port of the root."
 
 
 def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = None) -> Failure:
     """Return the Failure for an exception of the client.
 
     `may_be_sent` is True if any byte of the request may have been handed to a connection. `proxy` is the proxy on the
-    way to the server: a failed connection is then the one to the proxy.
+    way to the server: a failed connection is then the one to the proxy, and so is one that breaks before it is sent.
     """
     case = _case(error)
-    of_proxy = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+    of_tunnel = () if may_be_sent else (httpx.NetworkError, httpx.ReadTimeout, httpx.RemoteProtocolError)
+    of_proxy = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, *of_tunnel))
     if proxy is not None and of_proxy and case.kind is not FailureKind.TLS:
         return _of_proxy(error, case, proxy)
     cause = "" if case.kind in (FailureKind.CONNECTION_REFUSED, FailureKind.HEAD) else _root_cause(error)
     what = redact(f"{case.what}: {cause}." if cause else f"{case.what}.")
     sent = may_be_sent and not isinstance(error, _NEVER_SENT)
-    return Failure(case.kind, "maybe" if sent else "no", what, _tls_hint(error) if case.kind is FailureKind.TLS else "")
+    hint = _tls_hint(error, proxy) if case.kind is FailureKind.TLS else ""
+    return Failure(case.kind, "maybe" if sent else "no", what, hint)
 
 
 def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
     """Return the failure of a proxy that refused or could not be reached; the server has seen nothing."""
     cause = _root_cause(error)
-    if isinstance(error, httpx.ProxyError):
-        wants_sign_in = "407" in cause
-        what = f"The proxy {proxy.place} refused to connect to the server: {cause}."
+    if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        wants_sign_in = isinstance(error, httpx.ProxyError) and "407" in cause
+        did = "refused to" if isinstance(error, httpx.ProxyError) else "did not"
+        what = f"The proxy {proxy.place} {did} connect to the server: {cause}."
         cure = f"Put its user and password into {proxy.source}." if wants_sign_in else f"Check {proxy.source}."
         return Failure(FailureKind.PROXY, "no", redact(what), cure)
     if isinstance(error, httpx.ConnectTimeout):
@@ -105,12 +107,12 @@ def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
     return Failure(FailureKind.PROXY_UNREACHABLE, "no", redact(what), f"Check {proxy.source}, and the network.")
 
 
-def _tls_hint(error: Exception) -> str:
+def _tls_hint(error: Exception, proxy: Proxy | None) -> str:
     """Return what is known beyond an untrusted certificate; empty if nothing is."""
     cause = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _BAD_CERTIFICATES.get(getattr(cause, "verify_code", 0), "")
-    return _NO_TLS
+    return f"Check scheme and port of the root{f' and of {proxy.source}' if proxy is not None else ''}."
 
 
 def _case(error: Exception) -> _Case:

@@ -55,8 +55,6 @@ class FaultText(NamedTuple):
     hint: str
 
 
-SIGN_IN_AGAIN = "Sign in again"
-
 NOT_OFFERED = FaultText(
     "This service does not offer this change",
     "It does not know this request; nothing is wrong with the run or with what you typed.",
@@ -73,7 +71,7 @@ _BY_STATUS: dict[int, FaultText] = {
     401: FaultText(
         "The server rejects the token",
         "The token is missing, expired, revoked, or made for another cloud.",
-        f"{SIGN_IN_AGAIN}.",
+        "Sign in again.",
     ),
     403: FaultText(
         "Access denied",
@@ -168,7 +166,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
         "The address is refused",
         "The token goes to the configured root only. If a server sent this link, tell its administrator.",
     ),
-    FailureKind.TOKEN: ("There is no usable token", f"{SIGN_IN_AGAIN}."),
+    FailureKind.TOKEN: ("There is no usable token", "Sign in again."),
     FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
     FailureKind.SETUP: (
         "The connection cannot be set up",

@@ -12,12 +12,12 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 from runtui import __version__
@@ -84,9 +84,9 @@ class _Progress:
     response: httpx.Response | None = None
     body: BoundedBody | None = None
 
-    async def trace(self, event: str, _info: object) -> None:
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         if event.endswith(".send_request_headers.started"):
-            self.sent = True
+            self.sent = info["request"].method != b"CONNECT"  # which only asks a proxy for a tunnel
 
     def failure(self, kind: FailureKind, what: str) -> Failure:
         return Failure(kind, "maybe" if self.sent else "no", redact(what))
@@ -117,7 +117,6 @@ class Transport:
     ) -> None:
         self.root = parse_root(root)
         self._token = token
-        self._token_hint = token.next_step if isinstance(token, TokenSource) else ""
         self._ca_file = ca_file
         self._proxy = "" if root_is_loopback(self.root) else proxy
         self._on_exchange = on_exchange
@@ -145,6 +144,10 @@ class Transport:
             if not building.cancelled() and building.exception() is None:
                 for wire in building.result():
                     await wire.aclose()
+
+    @property
+    def _token_hint(self) -> str:
+        return self._token.next_step if isinstance(self._token, TokenSource) else ""
 
     def _retire(self) -> None:
         """Let the next request build pools with new connections."""

@@ -106,10 +106,6 @@ class Takeover:
         self.typed += read_keys()
         self.is_ahead = bool(self.typed)
 
-    def caught_up(self) -> None:
-        """Take note that the app has acted on all keys typed before it started."""
-        self.is_ahead = False
-
     def lend_keys(self) -> None:
         """Restore the keyboard's original modes until the app sets its own: while stopped, not every shell does."""
         if self._modes is not None:

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from runtui.domain.times import parse_ticks
+from runtui.domain.times import DAY, parse_ticks
 from runtui.sandbox.entities import (
     ENTITY_TYPES,
     EXTENSION,
@@ -34,7 +34,7 @@ from runtui.sandbox.tenant.people import People, Person
 from runtui.sandbox.tenant.runs import RunPlan, run_state, task_results, user_results
 from runtui.sandbox.tenant.seed import future_plan
 from runtui.sandbox.tenant.tasks import EXTENSIONS, extension_state, task_json
-from runtui.sandbox.tenant.workflows import DAY, Workflow, quarantine_details, workflow_state
+from runtui.sandbox.tenant.workflows import Workflow, quarantine_details, workflow_state
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
 _KEY_TYPES: Final = {"id": "TEXT PRIMARY KEY", "place": "INTEGER"}

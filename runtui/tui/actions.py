@@ -174,10 +174,6 @@ def _needs_account(now: ActionContext) -> str | None:
     return None
 
 
-def _is_signed_in(now: ActionContext) -> bool:
-    return now.sign_in is not None and now.sign_in.state.account is not None
-
-
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": lambda now: None if now.has_run else NO_RUN,
@@ -202,7 +198,9 @@ REASONS: Final[Mapping[Need, Reason]] = {
         None if now.profiles > 1 else "There is no other profile; `runtui config path` shows where to add one."
     ),
     "account": _needs_account,
-    "signed in": lambda now: None if _is_signed_in(now) else "Nobody is signed in.",
+    "signed in": lambda now: (
+        None if now.sign_in is not None and now.sign_in.state.account is not None else "Nobody is signed in."
+    ),
     "no sign-in": lambda now: (
         f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
     ),

@@ -368,7 +368,7 @@ class TerminalDriver(LinuxDriver):
 
     def _show(self) -> None:
         """Draw the first frame, once the keys typed ahead have taken effect."""
-        TAKEOVER.caught_up()
+        TAKEOVER.is_ahead = False
         self._app.screen._compositor_refresh()
 
     def _read(self) -> bytes:

@@ -21,7 +21,6 @@ ANSI_LIGHT: Final = "ansi-light"
 _DARK_THEME: Final = Theme(
     name=DARK,
     primary="#5fafff",
-    secondary="#87afd7",
     accent="#d7afff",
     warning="#ffaf5f",
     error="#ff8787",
@@ -33,28 +32,20 @@ _DARK_THEME: Final = Theme(
     dark=True,
     variables={
         "text-primary": "#87bfff",
-        "text-secondary": "#afc7df",
         "text-accent": "#d7afff",
         "text-warning": "#ffaf5f",
         "text-error": "#ff8787",
         "text-success": "#87d787",
         "text-muted": "#a8a8a8",
-        "foreground-muted": "#a8a8a8",
-        "block-cursor-background": "#dadada",
-        "block-cursor-foreground": "#121212",
-        "block-cursor-text-style": "bold",
         "block-cursor-blurred-background": "#303030",
-        "block-cursor-blurred-foreground": "#dadada",
         "input-selection-background": "#005f87",
         "border-blurred": "#4e4e4e",
-        "button-color-foreground": "#121212",
     },
 )
 
 _LIGHT_THEME: Final = Theme(
     name=LIGHT,
     primary="#005faf",
-    secondary="#40566e",
     accent="#6b219c",
     warning="#875f00",
     error="#a8000f",
@@ -66,21 +57,14 @@ _LIGHT_THEME: Final = Theme(
     dark=False,
     variables={
         "text-primary": "#005faf",
-        "text-secondary": "#40566e",
         "text-accent": "#6b219c",
         "text-warning": "#875f00",
         "text-error": "#a8000f",
         "text-success": "#005f00",
         "text-muted": "#585858",
-        "foreground-muted": "#585858",
-        "block-cursor-background": "#1c1c1c",
-        "block-cursor-foreground": "#ffffff",
-        "block-cursor-text-style": "bold",
         "block-cursor-blurred-background": "#d0d0d0",
-        "block-cursor-blurred-foreground": "#1c1c1c",
         "input-selection-background": "#afd7ff",
         "border-blurred": "#a8a8a8",
-        "button-color-foreground": "#ffffff",
     },
 )
 
@@ -89,8 +73,7 @@ def _with_text_colours(name: str, colours: Mapping[str, str]) -> Theme:
     """Return Textual's own theme of this name with other colours for text."""
     theme = BUILTIN_THEMES[name]
     # Textual halves the opacity of muted text, which a palette cannot do; bright black is invisible in some.
-    muted = {"text-muted": "ansi_default", "foreground-muted": "ansi_default"}
-    return replace(theme, variables={**theme.variables, **muted, **colours})
+    return replace(theme, variables={**theme.variables, "text-muted": "ansi_default", **colours})
 
 
 THEMES: Final[Mapping[str, Theme]] = {

@@ -115,9 +115,12 @@ def test_a_file_that_is_no_toml_is_a_sentence(file: Path, capsys: pytest.Capture
     assert output(capsys, "config", "path").strip() == str(file), "where it lies is known even so"
 
 
-def test_a_missing_file_is_fine(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.unlink()
-    assert output(capsys, "config", "path").strip() == str(file)
+def test_a_missing_file_is_fine(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("RUNTUI_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(file.parent))
+    assert output(capsys, "config", "path").strip() == str(file.parent / "runtui/config.toml")
     assert "not found, which is fine" in output(capsys, "config", "check")
     assert "has no profile" in output(capsys, "profiles")
 

@@ -218,6 +218,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for option in OPTIONS:
         monkeypatch.delenv(option.variable, raising=False)
         monkeypatch.delenv(option.azure or "RUNTUI_PROFILE", raising=False)
+    (tmp_path / "config.toml").touch()
     monkeypatch.setenv("RUNTUI_CONFIG", str(tmp_path / "config.toml"))
     monkeypatch.setenv("RUNTUI_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("RUNTUI_TOKEN", canary.TOKEN)

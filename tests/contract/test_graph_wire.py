@@ -249,6 +249,19 @@ async def test_a_proxy_that_refuses_the_tunnel_proves_that_nothing_was_sent(monk
     assert "hidden-password" not in repr(exchange)
 
 
+@pytest.mark.parametrize("reply", [b"", b"SSH-2.0-x\r\n"])
+async def test_a_proxy_that_opens_no_tunnel_is_blamed_and_nothing_was_sent(
+    reply: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with RawServer([reply]) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        exchange = await patch("https://graph.example/beta")
+    assert exchange.failure is not None
+    assert (exchange.failure.kind, exchange.failure.sent) == (FailureKind.PROXY, "no")
+    assert f"The proxy 127.0.0.1:{proxy.port} did not connect to the server: " in exchange.failure.message
+    assert exchange.failure.hint == "Check HTTPS_PROXY."
+
+
 async def test_a_deadline_before_the_first_byte_proves_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtui.graph.transport.REQUEST_SECONDS", 0.05)
 

@@ -170,7 +170,8 @@ async def a_synchronized_leaver(commands: Commands) -> str:
         path = next(f"{WORKFLOWS}/{item['id']}" for item in workflows if item["displayName"] == "Offboard last day")
         results = (await client.get(f"{path}/userProcessingResults")).json()["value"]
     ids: list[str] = [result["subject"]["id"] for result in results if result["processingStatus"] == "completed"]
-    return next(user_id for user_id in ids if commands.app.state.database.people.find(user_id).is_synced)
+    people = commands.app.state.database.people
+    return next(user_id for user_id in ids if people.find(user_id).properties["onPremisesSyncEnabled"])
 
 
 def test_an_account_task_that_does_not_act_on_a_synchronized_user_is_doubted(commands: Commands, capsys: Out) -> None:

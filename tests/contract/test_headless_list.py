@@ -106,9 +106,9 @@ def test_the_version_goes_to_a_closed_reader_without_a_traceback() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-@pytest.mark.parametrize("output", ["table", "jsonl"])
-def test_an_output_that_cannot_be_written_is_no_crash(tmp_path: Path, root: str, output: str) -> None:
-    shell = f'"$0" -m runtui list --root {root} -o {output} 2>"$HOME/err"'
+@pytest.mark.parametrize("command", ["--version", "list --root {root} -o table", "list --root {root} -o jsonl"])
+def test_an_output_that_cannot_be_written_is_no_crash(tmp_path: Path, root: str, command: str) -> None:
+    shell = f'"$0" -m runtui {command.format(root=root)} 2>"$HOME/err"'
     for where, code, said in (
         (
             ">/dev/full",

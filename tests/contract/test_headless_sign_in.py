@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import stat
@@ -230,13 +231,13 @@ class TestAProgram:
 
 class TestUsage:
     async def test_without_a_profile_it_says_what_is_missing(self, place: Place) -> None:
-        login = await place.runtui("login", RUNTUI_CONFIG="/nowhere/config.toml")
+        login = await place.runtui("login", RUNTUI_CONFIG=os.devnull)
         assert (login.code, login.out) == (2, "")
         for words in ("--client-id", "tenant-id", "Allow public client flows", "http://localhost", "`runtui` shows"):
             assert words in login.err
 
     async def test_a_client_id_without_a_tenant_is_not_enough(self, place: Place) -> None:
-        login = await place.runtui("login", "--client-id", "app", RUNTUI_CONFIG="/nowhere/config.toml")
+        login = await place.runtui("login", "--client-id", "app", RUNTUI_CONFIG=os.devnull)
         assert login.code == 2
         assert "Signing in needs a tenant-id" in login.err
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import os
 import stat
 import sys
 import threading
@@ -36,7 +37,7 @@ COMMANDS = {
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RUNTUI_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("RUNTUI_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("RUNTUI_CONFIG", os.devnull)
     monkeypatch.setenv("RUNTUI_TOKEN", canary.TOKEN)
     return tmp_path / "state"
 

@@ -183,6 +183,15 @@ async def test_the_scenario_refuses_each_request_twice_then_lets_it_through(wire
         assert [answer.status_code for answer in reads] == [int(scenario[:3])] * 2 + [200], "each path has its count"
 
 
+@proves(*RETRY_AFTER)
+async def test_of_a_batch_the_scenario_refuses_the_items_and_never_the_batch(wire: Wire, scenario: str) -> None:
+    batch = {"requests": [{"id": "1", "method": "GET", "url": wire.run_path}]}
+    answers = [await wire.client.post("/$batch", json=batch) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    statuses = [answer.json()["responses"][0]["status"] for answer in answers]
+    assert statuses == [int(scenario[:3])] * 2 + [200]
+
+
 def is_web_page(answer: httpx.Response) -> bool:
     """Return whether an answer is a web page of a proxy."""
     headers = answer.headers

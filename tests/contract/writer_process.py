@@ -275,7 +275,7 @@ def run_update(
 
 def run_command(folder: Path, writer: int, *, arguments: list[str]) -> int:
     """Run `runtui` as a shell does, with its standard output in the file of `told_by`; return its exit code."""
-    os.environ |= {"RUNTUI_STATE": str(folder), "RUNTUI_TOKEN": canary.TOKEN, "RUNTUI_CONFIG": str(folder / "none")}
+    os.environ |= {"RUNTUI_STATE": str(folder), "RUNTUI_TOKEN": canary.TOKEN, "RUNTUI_CONFIG": os.devnull}
     # Files, because the program sets the encoding of its streams.
     with (
         told_by(folder, writer).open("w", 1, "utf-8") as printed,

@@ -238,7 +238,7 @@ class Court:
     def _at_screen(self, run_id: str, seconds: float) -> int:
         with runtui(self._folder, "--root", self._root, is_forked=True) as terminal:
             terminal.wait_for("runs.*as of")
-            terminal.press("/")
+            terminal.press("/", "ctrl+u")  # the filter of the last start is kept
             terminal.type(f"id:{run_id[-12:]}")
             terminal.press("enter")
             terminal.wait_for(rf"\b1 of \d+  /id:{run_id[-12:]}\b")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from textual.strip import Strip
 
 from runtui.domain import properties
 from runtui.tui.screens.frame import ViewScreen
@@ -48,6 +49,24 @@ async def test_a_refresh_hides_nothing_from_the_garbage_collector(open_session: 
         await list_again(session, 5)
         await first_listing_followed_up(session)
         assert gc.get_freeze_count() <= frozen
+
+
+def strips() -> list[Strip]:
+    gc.unfreeze()  # frozen objects are not listed
+    return [found for found in gc.get_objects() if type(found) is Strip]
+
+
+async def test_a_drawn_line_keeps_one_copy_and_no_pieces(open_session: Opener) -> None:
+    of_others = strips()
+    async with open_session() as session:
+        await first_listing_followed_up(session)
+        session.app.screen._compositor.render_strips(session.app.size)
+        known = set(map(id, of_others))
+        lines = [strip for strip in strips() if id(strip) not in known]
+        copies = [copy for line in lines for copy in line._filter_cache._cache.values()]
+        assert copies
+        assert not [line for line in lines if line._divide_cache]
+        assert not [copy for copy in copies if copy._filter_cache]
 
 
 async def test_at_rest_few_places_are_mounted_and_nothing_that_judges_values_is_loaded(open_session: Opener) -> None:

@@ -100,7 +100,7 @@ async def test_nothing_is_read_for_the_panel_until_the_keys_typed_before_the_app
         session.app.post_message(events.Key("j", "j"))
         await session.until(lambda: len(rests) == 4)
         assert not read
-        TAKEOVER.caught_up()
+        TAKEOVER.is_ahead = False
         drawn.set()
         await session.until(lambda: read)
         await rest(session)
@@ -233,8 +233,10 @@ async def test_a_change_brings_its_tabs_forward_until_the_cursor_moves(open_sess
     async with open_session(wire=Graph().wire) as session:
         await session.press("e")
         await session.until(lambda: tab_of(session) == "request")
-        await session.press("escape")
+        assert "Not sent yet." not in session.text(), "nothing has changed"
+        await session.press("enter", "up", "enter", "escape")
         assert tab_of(session) == "request", "the cursor is still on the run"
+        assert "Not sent yet." in "\n".join(panel_lines(session))
         assert "run-4" in "\n".join(panel_lines(session)[:3]), "which run it is about"
         await session.press("j")
         assert tab_of(session) == "run"

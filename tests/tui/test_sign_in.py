@@ -238,6 +238,8 @@ async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: P
         await desk.session.press("O")
         assert "Nobody is signed in." in desk.status
         assert desk.session.runs.table.total > 0, "what was read stays"
+        await desk.session.press("escape", "c")
+        await desk.session.until(lambda: "Sign in again (A)." in " ".join(desk.session.text().split()))
 
 
 async def test_rows_of_another_tenant_are_gone_before_the_list_is_read(

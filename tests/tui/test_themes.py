@@ -16,12 +16,11 @@ from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
 AA = 4.5
-NAMES = ["primary", "secondary", "accent", "warning", "error", "success", "muted"]
+NAMES = ["primary", "accent", "warning", "error", "success", "muted"]
 INKS = ["foreground", *(f"text-{name}" for name in NAMES)]
 PAPERS = ["background", "surface", "panel"]
 PAIRS = [(ink, paper) for ink in INKS for paper in PAPERS] + [
-    ("block-cursor-foreground", "block-cursor-background"),
-    ("block-cursor-blurred-foreground", "block-cursor-blurred-background"),
+    ("foreground", "block-cursor-blurred-background"),
     ("foreground", "input-selection-background"),
 ]
 

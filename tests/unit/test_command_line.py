@@ -33,6 +33,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RUNTUI_STATE", str(tmp_path / "state"))
     path = tmp_path / "config.toml"
+    path.touch()
     monkeypatch.setenv("RUNTUI_CONFIG", str(path))
     return path
 

@@ -254,6 +254,14 @@ def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
         assert caught.value.hint == "Correct it or set RUNTUI_CONFIG."
 
 
+def test_only_a_file_that_somebody_named_has_to_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = tmp_path / "config.toml"
+    assert not read_config(missing).exists
+    monkeypatch.setenv("RUNTUI_CONFIG", str(missing))
+    with pytest.raises(UsageError, match=r"config\.toml: No such file or directory"):
+        read_config(missing)
+
+
 def test_dev_null_is_an_empty_file() -> None:
     assert read_config(Path("/dev/null")).profiles == {}
 

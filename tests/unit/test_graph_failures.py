@@ -10,6 +10,7 @@ import pytest
 
 from runtui.graph.exchange import FailureKind
 from runtui.graph.failures import failure_of
+from runtui.graph.network import Proxy
 
 NEVER_SENT: list[Exception] = [
     httpx.ConnectError("x"),
@@ -112,3 +113,10 @@ def test_a_failure_of_tls_says_what_to_check(cause: ssl.SSLError, hint: str) -> 
     said = failure_of(caused(httpx.ConnectError("x"), cause), may_be_sent=False).hint
     assert said.startswith(hint)
     assert bool(said) is bool(hint)
+
+
+def test_without_tls_the_proxy_is_named_beside_the_root() -> None:
+    """Its address often begins with https, though it speaks http."""
+    error = caused(httpx.ConnectError("x"), ssl.SSLError(1, "wrong version number"))
+    said = failure_of(error, may_be_sent=False, proxy=Proxy("https://proxy.example", "HTTPS_PROXY")).hint
+    assert said == "Check scheme and port of the root and of HTTPS_PROXY."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
@@ -227,7 +228,7 @@ def test_every_command_survives_flipped_bits(
     rounds: int, path: Path, sound: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RUNTUI_STATE", str(path.parent))
-    monkeypatch.setenv("RUNTUI_CONFIG", str(path.parent / "none.toml"))
+    monkeypatch.setenv("RUNTUI_CONFIG", os.devnull)
     forms = [["journal", "--format", form] for form in ("table", "json", "jsonl", "csv", "md")]
     commands = [*forms, ["journal", "7"], ["journal", "7", "--format", "json"], ["journal", "--filter", "Ü since:-9d"]]
     commands += [["undo", "7", "--yes", "--root", "https://nowhere.invalid/beta"]]

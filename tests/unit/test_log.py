@@ -94,6 +94,7 @@ def test_the_log_is_off_unless_a_flag_a_variable_or_the_profile_turns_it_on(
 ) -> None:
     path, config = tmp_path / "log", tmp_path / "config.toml"
     monkeypatch.setenv("RUNTUI_STATE", str(tmp_path / "state"))
+    config.touch()
     monkeypatch.setenv("RUNTUI_CONFIG", str(config))
     monkeypatch.delenv("RUNTUI_LOG", raising=False)
     assert main(["journal"]) == ExitCode.DONE

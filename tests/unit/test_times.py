@@ -130,6 +130,7 @@ def test_text_that_is_no_date_time_is_refused_with_a_sentence(text: str, says: s
 @given(moments.map(format_ticks), st.integers(0, 28), st.sampled_from("0369-+:.,_ TtZzW²٣") | st.characters())
 @example("2026-10-48T09:15:03.9206151Z", 5, "W")
 @example("2026-11-20T09:15:03.9206151Z", 11, "+")
+@example("2026-11-20T20:00:00.0Z", 12, "4")
 def test_the_usual_form_is_read_as_any_other(text: str, place: int, odd: str) -> None:
     def outcome(text: str) -> int | str:
         try:

@@ -94,8 +94,7 @@ def test_the_next_step_after_a_refusal_is_not_cut_off(status: int) -> None:
     for save, told in ((change, refusal), (change._replace(operation=action), refused_action(refusal, action))):
         words = save_words(save._replace(fault=told, entry=12))
         seen = " ".join(in_lines(Content(f"✗ {words}"), 78, 3).plain.split())
-        hint = told.hint.replace("Sign in again.", "Sign in again (A).")
-        step = "J shows the journal." if refusal.outcome is Outcome.UNKNOWN else hint
+        step = "J shows the journal." if refusal.outcome is Outcome.UNKNOWN else told.hint
         assert (step if told.title != NOT_OFFERED.title else "a on the run cancels it.") in seen
 
 

@@ -110,13 +110,9 @@ class Person(NamedTuple):
             "preferredLanguage": None if self.is_guest else language,
             "surname": self.surname,
             "userPrincipalName": self.user_principal_name,
-            "onPremisesSyncEnabled": True if self.is_synced else None,
+            # All accounts in Berlin are synchronized from an on-premises Active Directory.
+            "onPremisesSyncEnabled": True if office == "Berlin" and not self.is_guest else None,
         }
-
-    @property
-    def is_synced(self) -> bool:
-        """The account is synchronized from an on-premises Active Directory, as all accounts in Berlin are."""
-        return not self.is_guest and self.place[0] == "Berlin"
 
 
 SENT_IF_SELECTED: Final = frozenset({"onPremisesSyncEnabled"})
@@ -133,9 +129,6 @@ class People:
         self._names = names
         self._deleted = deleted
         self._known: dict[int, Person] = {}
-
-    def id_of(self, number: int) -> str:
-        return guid(self._seed, "person", number)
 
     def find(self, user_id: str) -> Person | None:
         """Return a person by id or user principal name; None if there is none, or the person was deleted."""
@@ -183,7 +176,8 @@ class People:
         name = self._names[number % len(self._names)] if self._names else display_name
         job, place = _JOBS[number % len(_JOBS)], _PLACES[number % len(_PLACES)]
         mail = f"{address}@{_DOMAIN}"
-        return Person(self.id_of(number), number, given, surname, name, mail, mail, place, job, is_guest=False)
+        user_id = guid(self._seed, "person", number)
+        return Person(user_id, number, given, surname, name, mail, mail, place, job, is_guest=False)
 
     def _names_of(self, number: int) -> tuple[str, str]:
         """Return a given name and a surname. Each pair occurs once, because the list lengths have no common divisor."""

@@ -269,16 +269,13 @@ def _status_at(plan: RunPlan, now: int) -> str:
         return "queued"
     if now < plan.rests:
         return "inProgress"
-    if plan.fate is not None and not _is_answered(plan):
+    is_answered = len(plan.callbacks) == plan.users - (plan.stops_after or 0) > 0
+    if plan.fate is not None and not is_answered:
         return plan.fate
     failing = plan.failing + sum(not callback.has_completed for callback in plan.callbacks)
     if failing == 0:
         return "completed"
     return "failed" if failing == plan.users else "completedWithErrors"
-
-
-def _is_answered(plan: RunPlan) -> bool:
-    return len(plan.callbacks) == plan.users - (plan.stops_after or 0) > 0
 
 
 class UserProgress(NamedTuple):

@@ -13,7 +13,7 @@ from itertools import accumulate, cycle
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.times import TICKS_PER_SECOND
+from runtui.domain.times import DAY, HOUR, MINUTE, TICKS_PER_SECOND
 from runtui.sandbox.entities import FUTURE_STATUS, guid
 from runtui.sandbox.tenant.causes import (
     ALREADY_DELETED,
@@ -32,16 +32,15 @@ from runtui.sandbox.tenant.causes import (
 )
 from runtui.sandbox.tenant.people import ARRIVALS_PER_DAY, NEWCOMERS
 from runtui.sandbox.tenant.runs import RunPlan
-from runtui.sandbox.tenant.workflows import DAY, HOUR, WORKFLOWS, Workflow
+from runtui.sandbox.tenant.workflows import WORKFLOWS, Workflow
 
 DEFAULT_RUNS: Final = 240
 
 _SECOND: Final = TICKS_PER_SECOND
-_MINUTE: Final = 60 * _SECOND
 _SPAN: Final = 14 * DAY
 """The age of the tenant's oldest runs."""
 
-_SLOT: Final = 30 * _MINUTE
+_SLOT: Final = 30 * MINUTE
 """Runs are scheduled for full and half hours, and start a few seconds late."""
 
 _PRECISIONS: Final = (1, 1, 1, 10, 100, 1_000, 10_000, _SECOND)
@@ -125,7 +124,7 @@ _FAILURES: Final = (
 """The runs that failed for some or all of their users."""
 
 _UNUSUAL: Final = (
-    _Incident("last-day", 50 * _MINUTE, 2, 0, (CALLBACK_DUE,), details=_waits_after(1)),
+    _Incident("last-day", 50 * MINUTE, 2, 0, (CALLBACK_DUE,), details=_waits_after(1)),
     _Incident("last-day", 5 * HOUR, 7, 0, (CALLBACK_DUE,), details=_waits_after(4)),
     _Incident("last-day", 8 * HOUR, 3, 0, (CALLBACK_DUE,), details=_waits_after(1)),
     _Incident("last-day", 11 * HOUR, 9, 0, (CALLBACK_DUE,), details=_waits_after(6)),
@@ -138,9 +137,9 @@ _UNUSUAL: Final = (
     _Incident("termination", 31 * HOUR, 3, details={"fate": "canceled", "stops_after": 1, **_BY_HAND}),
     _Incident("prehire", 2 * DAY + 3 * HOUR, 8, details=_AGAIN, same_as=_BAD_DAY - 6 * HOUR),
     _Incident("provisioning", 30 * HOUR, 4, details=_AGAIN, same_as=37 * HOUR),
-    _Incident("first-day", _MINUTE + 40 * _SECOND, 24, seconds=25, details=_BY_HAND),
-    _Incident("team-change", 4 * _MINUTE, 40, 2, (ARCHIVED_TEAM,), seconds=18, details=_BY_HAND),
-    _Incident("prehire", -3 * _MINUTE, 16, seconds=20),
+    _Incident("first-day", MINUTE + 40 * _SECOND, 24, seconds=25, details=_BY_HAND),
+    _Incident("team-change", 4 * MINUTE, 40, 2, (ARCHIVED_TEAM,), seconds=18, details=_BY_HAND),
+    _Incident("prehire", -3 * MINUTE, 16, seconds=20),
     _Incident("week-one", -2 * HOUR, 11),
 )
 """Runs that wait or are quarantined, canceled, reprocessed, in progress or queued: unusual, but mostly no failures."""

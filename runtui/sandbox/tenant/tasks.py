@@ -10,10 +10,8 @@ import json
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.times import TICKS_PER_SECOND
+from runtui.domain.times import DAY
 from runtui.sandbox.entities import guid
-
-_DAY: Final = 24 * 3_600 * TICKS_PER_SECOND
 
 
 class TaskDefinition(NamedTuple):
@@ -157,7 +155,7 @@ def task_json(workflow_id: str, index: int, task: TaskDefinition) -> str:
 
 def extension_state(extension: Extension, now: int) -> dict[str, Any]:
     """Return the properties of a custom task extension at a moment (ticks), for `entities.EXTENSION.record`."""
-    created = now - 400 * _DAY
+    created = now - 400 * DAY
     endpoint = {
         "@odata.type": "#microsoft.graph.logicAppTriggerEndpointConfiguration",
         "subscriptionId": guid("subscription"),
@@ -179,5 +177,5 @@ def extension_state(extension: Extension, now: int) -> dict[str, Any]:
         "callbackConfiguration": json.dumps(callback),
         "replyMode": "callback",
         "createdDateTime": created,
-        "lastModifiedDateTime": created + 90 * _DAY,
+        "lastModifiedDateTime": created + 90 * DAY,
     }

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.times import TICKS_PER_SECOND, format_ticks
+from runtui.domain.times import DAY, HOUR, format_ticks
 from runtui.sandbox.entities import guid
 from runtui.sandbox.tenant import people
 from runtui.sandbox.tenant.people import Cohort
@@ -40,9 +40,6 @@ from runtui.sandbox.tenant.tasks import (
     TaskDefinition,
     calling,
 )
-
-HOUR: Final = 3_600 * TICKS_PER_SECOND
-DAY: Final = 24 * HOUR
 
 _INTERVAL: Final = 3 * HOUR
 """The time between two starts of workflows by the schedule of the tenant."""

@@ -264,10 +264,11 @@ class Journal:
             raise refused
 
     def settle_many(self, settlements: Sequence[Settlement]) -> list[JournalError | None]:
-        """Record the outcomes of intents in one commit. Return for each why it is not recorded, or None.
+        """Record the outcomes of intents in one commit, and those that could not be written before. Return for each why
+        it is not recorded, or None.
 
         Raises:
-            JournalError: the file cannot be used, or was lost. The next commit of outcomes tries again.
+            JournalError: the file cannot be used, or was lost. The next call tries again.
         """
         refused: list[JournalError | None] = []
         news: list[int] = []
@@ -277,6 +278,8 @@ class Journal:
             updates.append(_update(settlement))
         with self._lock:
             self._owed += updates
+            if not self._owed:
+                return []
             with self._using(anywhere=True) as db:
                 with _transaction(db):
                     for update in self._owed:
@@ -351,9 +354,8 @@ class Journal:
     def close(self) -> None:
         """Close the files for good: a thread that is late gets a JournalError."""
         with self._lock:
-            if self._owed:
-                with suppress(JournalError):
-                    self.settle_many(())
+            with suppress(JournalError):
+                self.settle_many(())
             self._is_closed = True
             self._let_go()
             session, self._session = self._session, None

@@ -14,13 +14,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import combinations
+from itertools import combinations, islice
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import Column
-from runtui.domain.rows import ACTIVE_SEVERITY, INDEXED, RUN_COLUMNS, RunRow, index_run, storable
+from runtui.domain.rows import ACTIVE_SEVERITY, INDEXED, RUN_COLUMNS, RunRow, index_runs, storable
 from runtui.errors import RuntuiError
 from runtui.private_files import (
     BUSY_SECONDS,
@@ -426,29 +426,32 @@ def put_runs(
     workflow_id = storable(workflow_id)
     name = _workflow_name(db, workflow_id)
     key = name.casefold()
-    rows, bodies = [], []
+    rows: list[tuple[str | int, ...]] = []
+    bodies: list[tuple[int, str]] = []
     counts: Counter[str] = Counter()
     rowids = {old.rowid for old in stored.values()}
-    for number, (run_id, (raw, text)) in enumerate(received.items()):
-        if number % _RUNS_IN_A_GO == 0:
-            foreground.yield_to_input_in_thread()
-        old = stored.get(run_id)
-        if old is not None:
-            kept = raw if old.raw == text else kept_object(old.raw) or {}
-            if old.workflow_id == workflow_id and (kept is raw or as_json(kept) == as_json(raw)):
-                continue
-            if run_id in answered and _last_updated(raw) <= _last_updated(kept):
-                continue
-            rowid = old.rowid
-            counts[old.status] -= 1
-        else:
-            rowid, next_rowid = next_rowid, next_rowid + 1
-            rowids.add(rowid)
-        run = index_run(raw, workflow_id)
-        counts[str(run[_STATUS])] += 1
-        rows.append((rowid, name, key, *run))
-        bodies.append((rowid, text))
-        changes.ids.add(run_id)
+    remaining = iter(received.items())
+    while part := tuple(islice(remaining, _RUNS_IN_A_GO)):
+        foreground.yield_to_input_in_thread()
+        changed: list[tuple[int, Mapping[str, Any]]] = []
+        for run_id, (raw, text) in part:
+            if (old := stored.get(run_id)) is not None:
+                kept = raw if old.raw == text else kept_object(old.raw) or {}
+                if old.workflow_id == workflow_id and (kept is raw or as_json(kept) == as_json(raw)):
+                    continue
+                if run_id in answered and _last_updated(raw) <= _last_updated(kept):
+                    continue
+                rowid = old.rowid
+                counts[old.status] -= 1
+            else:
+                rowid, next_rowid = next_rowid, next_rowid + 1
+                rowids.add(rowid)
+            changed.append((rowid, raw))
+            bodies.append((rowid, text))
+            changes.ids.add(run_id)
+        runs = index_runs([raw for _, raw in changed], workflow_id)
+        counts.update(str(run[_STATUS]) for run in runs)
+        rows += [(rowid, name, key, *run) for (rowid, _), run in zip(changed, runs, strict=True)]
     db.executemany(_PUT, rows)
     db.executemany("REPLACE INTO body VALUES (?, ?)", bodies)
     _add_counts(db, counts)
@@ -457,7 +460,7 @@ def put_runs(
 
 def _last_updated(run: Mapping[str, Any]) -> int:
     """Return the last update in ticks; NO_NUMBER if the run names none."""
-    return int(index_run(run, "")[_LAST_UPDATED])
+    return int(index_runs([run], "")[0][_LAST_UPDATED])
 
 
 def delete_runs(db: sqlite3.Connection, changes: ChangedRuns, workflow_id: str, *, kept: Container[int] = ()) -> None:

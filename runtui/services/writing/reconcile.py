@@ -161,7 +161,9 @@ class Reconciler:
             await self._settle(entry, outcome, "person")
 
     def _find(self) -> list[Entry]:
-        """Return the entries to settle; those whose process has ended become unknown first."""
+        """Return the entries to settle. Known outcomes that could not be written are written first, and those whose
+        process has ended become unknown."""
+        self._journal.settle_many(())
         for entry in self._journal.unsettled(self._root):
             if entry.outcome is None:
                 self._call_unknown(entry)

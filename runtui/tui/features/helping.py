@@ -34,7 +34,7 @@ class HelpView(ActionView[str]):
     opens = "run_action"
     DEFAULT_CSS = f"""
     HelpView ColumnHeader {{ display: none; }}
-    HelpView #help-about {{ height: {LINES_BELOW}; padding: 0 1; }}
+    HelpView #help-about {{ height: {LINES_BELOW}; }}
     """
     list: ReadList[HelpRow, int]
 

@@ -63,7 +63,6 @@ class SignInView(ActionView[None]):
     opens = "use_method"
     DEFAULT_CSS = """
     SignInView VerticalScroll { height: 1fr; scrollbar-size: 0 1; }
-    SignInView Static { height: auto; padding: 0 1; }
     SignInView ChoiceList { height: auto; margin: 1 0; text-wrap: wrap; text-overflow: fold; }
     SignInView #sign-in-address { padding: 0; }
     SignInView .-gone { display: none; }
@@ -232,7 +231,7 @@ def _trouble_lines(trouble: SignInError) -> list[Content]:
     return lines
 
 
-PAGE_MADE_SECONDS: Final = 1.0
+MAX_WAIT_FOR_PAGE: Final = 1.0
 """How long keys wait for the page of a browser sign-in, which takes some milliseconds."""
 
 
@@ -262,10 +261,11 @@ class SigningIn(Feature):
             self.listen(self._sign_in.changed, self._sign_in_changed, only_newest=True)
             if self._sign_in.is_person:
                 self._sign_in.ask_person = self._ask
+                self._sign_in.how_to_sign_in = f"Sign in again ({key_of('sign_in')})."
             self._sign_in_changed()
 
     def end(self) -> None:
-        """Answer everything that waits: nobody is here any more."""
+        """Answer everything that waits, since the screens are gone."""
         if self._workspace.sign_in is not None:
             self._sign_in.ask_person = None
         self.stop_asking()
@@ -365,20 +365,20 @@ class SigningIn(Feature):
             return
         self.view.begin(method)
         self._chrome.set_status("")
-        page_stands = asyncio.Event()
+        page_is_ready = asyncio.Event()
         self._attempt = self._chrome.app.run_worker(
-            self._sign_in_by(method, page_stands), group="sign in", description="sign in", exclusive=True
+            self._sign_in_by(method, page_is_ready), group="sign in", description="sign in", exclusive=True
         )
         if method != "device-code":
             self._chrome.app.run_worker(
-                _wait_for(page_stands), group=blocks_keys("sign-in page"), description="make the sign-in page"
+                _wait_for(page_is_ready), group=blocks_keys("sign-in page"), description="make the sign-in page"
             )
         self._chrome.refresh()
 
-    async def _sign_in_by(self, method: PersonMethod, page_stands: asyncio.Event) -> None:
+    async def _sign_in_by(self, method: PersonMethod, page_is_ready: asyncio.Event) -> None:
         before = self._sign_in.state.account
         try:
-            account = await self._bring_about(method, page_stands)
+            account = await self._run_method(method, page_is_ready)
         except SignInError as trouble:
             self._attempt = None
             self._show_methods(trouble)
@@ -390,9 +390,9 @@ class SigningIn(Feature):
                 await asyncio.to_thread(self._workspace.store.keep_workflows, ())
             self._signed_in(account, is_new=is_new)
         finally:
-            page_stands.set()
+            page_is_ready.set()
 
-    async def _bring_about(self, method: PersonMethod, page_stands: asyncio.Event) -> Account:
+    async def _run_method(self, method: PersonMethod, page_is_ready: asyncio.Event) -> Account:
         if method == "device-code":
             return await self._sign_in.device_code(self.view.show_code)
 
@@ -400,16 +400,16 @@ class SigningIn(Feature):
             # Beside another pane the address could not be selected with the mouse.
             self._give_room()
             self.view.show_page(page, opened=method == "interactive")
-            page_stands.set()
+            page_is_ready.set()
 
         return await self._sign_in.browser(show, open_page=open_page if method == "interactive" else None)
 
     def _signed_in(self, account: Account, *, is_new: bool) -> None:
         """Return to the earlier screen; the waiting request continues, and the list is read."""
-        somebody_waited = self._answer(True)
+        request_waited = self._answer(True)
         self._go_back()
-        self._chrome.set_status(sign_in_words.signed_in(account, goes_on=somebody_waited), "success")
-        if is_new or not (somebody_waited and self._workspace.refresh.progress.listing):
+        self._chrome.set_status(sign_in_words.signed_in(account, goes_on=request_waited), "success")
+        if is_new or not (request_waited and self._workspace.refresh.progress.listing):
             self._workspace.refresh.now(full=True)  # another account may see other runs
 
     def action_leave_sign_in(self) -> None:
@@ -436,10 +436,10 @@ class SigningIn(Feature):
     def _dismissed(self, _answer: None) -> None:
         """The screen was closed: cancel the sign-in, and let the waiting request continue without one."""
         self._give_up()
-        somebody_waited = self._answer(False)
-        if somebody_waited or self._is_needed:
-            words = sign_in_words.left_without(somebody_waited=somebody_waited)
-            self._chrome.set_status(words, "warning", lambda: somebody_waited or self._is_needed)
+        request_waited = self._answer(False)
+        if request_waited or self._is_needed:
+            words = sign_in_words.left_without(request_waited=request_waited)
+            self._chrome.set_status(words, "warning", lambda: request_waited or self._is_needed)
 
     def _give_room(self) -> None:
         """Hide the panel, which would leave too few lines."""
@@ -469,7 +469,7 @@ async def _wait_for(page: asyncio.Event) -> None:
     """Hold the keys for a page that is made on this machine, because its input takes the next one. If the service must
     be asked first, the keys are not held."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(page.wait(), PAGE_MADE_SECONDS)
+        await asyncio.wait_for(page.wait(), MAX_WAIT_FOR_PAGE)
 
 
 def open_page(address: str) -> bool:

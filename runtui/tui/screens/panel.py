@@ -282,7 +282,7 @@ class Panel:
             self.bring_forward("request")
         shown, page = self._drafted
         if draft is not shown or page is not self.pages["request"]:
-            page = pages.request_page(draft, *self._workspace.client.target(draft))
+            page = pages.draft_page(draft, *self._workspace.client.target(draft))
             page = page._replace(about=self._about(draft.run_id, draft.workflow_id))
             self._drafted = draft, page
             self._show("request", page, keep_place=True)

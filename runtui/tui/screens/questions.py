@@ -77,9 +77,7 @@ class Picker(ActionView[Value]):
     holds_letters = True
     BINDINGS = bindings("picker", "copies", "question")
     opens = "choose"
-    DEFAULT_CSS = """
-    Picker Static { height: auto; max-height: 4; padding: 0 1; }
-    """
+    DEFAULT_CSS = "Picker Static { max-height: 4; }"
 
     def __init__(
         self,
@@ -174,10 +172,7 @@ class LineQuestion(ActionView[str]):
     scope = "line"
     leaves_panel = True
     opens = "keep_line"
-    DEFAULT_CSS = """
-    LineQuestion Static { height: auto; padding: 0 1; }
-    LineQuestion #line { padding: 0 1; }
-    """
+    DEFAULT_CSS = "LineQuestion #line { padding: 0 1; }"
 
     def __init__(self, title: str, about: str, text: str, check: Callable[[str], object]) -> None:
         super().__init__()

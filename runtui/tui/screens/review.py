@@ -198,7 +198,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     @on(events.Focus)
     @on(events.Blur)
     @on(events.Resize)
-    def _looks_otherwise(self) -> None:
+    def _look_changed(self) -> None:
         self.draw()
 
     def render_line(self, y: int) -> Strip:

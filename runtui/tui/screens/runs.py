@@ -64,7 +64,7 @@ MAX_DELAYS: Final = 7
 class Throttle:
     """Calls `call` at the first request, and once after the last. In between it rests for `RELOAD_SECONDS`, then twice
     as long after each call, up to `LONGEST_REST`. If a person types then, it waits for a pause between keys, up to two
-    seconds. If the last call returned a worker, it also waits for the end of that: begun anew again and again, a slow
+    seconds. If the last call returned a worker, it also waits for the end of that: restarted again and again, a slow
     one would never end.
     """
 
@@ -199,7 +199,7 @@ class RunsView(ActionView[None]):
         self._chrome.count_problems()
         if self._is_counted.is_set():
             self._count_and_draw(keep_line=True)
-        else:  # begun anew with each change, a slow count would never end during a listing
+        else:  # restarted with each change, a slow count would never end during a listing
             self._is_outdated = True
 
     @property

@@ -51,7 +51,10 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """Set once the list has rows, or is read and has none; None if keys need not wait for that."""
     opens: ClassVar[str] = ""
     """The id of the action for enter in a line, a click on a choice or a double click on a row."""
-    DEFAULT_CSS = "ActionView { height: 1fr; }"
+    DEFAULT_CSS = """
+    ActionView { height: 1fr; }
+    ActionView Static { height: auto; padding: 0 1; }
+    """
 
     class Changed(Message):
         """The title, the draft or the possible actions have changed."""

@@ -83,9 +83,11 @@ class InputBar(Widget):
         return self.display
 
     def open(self) -> None:
-        """Show and focus the input, so that it gets the next key."""
+        """Show and focus the input, with the cursor at its end, so that it gets the next key."""
         self.display = True  # a class would match the styles of all parts again
-        self.screen.set_focus(self.query_one(LineInput))
+        box = self.query_one(LineInput)
+        self.screen.set_focus(box)
+        box.action_end()
 
     def paste(self, text: str) -> None:
         """Replace the text of the input by one that was pasted elsewhere."""

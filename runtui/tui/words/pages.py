@@ -63,8 +63,18 @@ _OUTCOME_STYLE = {
 }
 
 
-def request_page(draft: Operation, method: str, url: str) -> Page:
-    """Return the page of the request that a draft or an action would send now."""
+def draft_page(draft: Operation, method: str, url: str) -> Page:
+    """Return the page of the request that a draft or an action would send; it stays when the form is left."""
+    page = _request_page(draft, method, url)
+    is_unchanged = not isinstance(draft, ServiceAction) and not draft.changes()
+    return page if is_unchanged else _unsent(page, "Not sent yet.")
+
+
+def _unsent(page: Page, words: str) -> Page:
+    return page._replace(facts=(page.facts[0], Fact(words, "$text-warning"), *page.facts[1:]))
+
+
+def _request_page(draft: Operation, method: str, url: str) -> Page:
     facts = [Fact(f"{method} {url}", "bold")]
     if isinstance(draft, ServiceAction):
         return Page((*facts, Fact(draft.words)), draft.body_text())
@@ -82,13 +92,12 @@ def sent_page(exchange: Exchange) -> Page:
 
 def sending_page(save: Save, method: str, url: str) -> Page:
     """Return the Request page of a save: its request, and whether that was sent."""
-    page = request_page(save.operation, method, url)
+    page = _request_page(save.operation, method, url)
     if save.sent is not None and (save.sent.failure is None or save.sent.failure.sent != "no"):
         return page
     if save.outcome is not Outcome.NOT_DONE and not save.may_be_stopped:
         return page
-    words = "Not sent yet." if save.outcome is None else "It was not sent."
-    return page._replace(facts=(page.facts[0], Fact(words, "$text-warning"), *page.facts[1:]))
+    return _unsent(page, "Not sent yet." if save.outcome is None else "It was not sent.")
 
 
 def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:

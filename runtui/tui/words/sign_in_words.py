@@ -103,8 +103,8 @@ def signed_out(settings: SignInSettings) -> str:
     return f"Signed out: the tokens{file} are deleted. Your browser is still signed in; sign out there as well."
 
 
-def left_without(*, somebody_waited: bool) -> str:
-    what = "The waiting request failed; drafts are kept." if somebody_waited else "Runs cannot be read."
+def left_without(*, request_waited: bool) -> str:
+    what = "The waiting request failed; drafts are kept." if request_waited else "Runs cannot be read."
     return f"Not signed in. {what} {key_of('sign_in')} signs in."
 
 

@@ -28,7 +28,7 @@ from runtui.domain.triage.service_actions import (
     why_not,
 )
 from runtui.graph.client import Answer
-from runtui.graph.faults import NOT_OFFERED, SIGN_IN_AGAIN
+from runtui.graph.faults import NOT_OFFERED
 from runtui.graph.root import run_key
 from runtui.keys.actions import key_of
 from runtui.services.records.journal import Entry
@@ -256,7 +256,7 @@ def next_step(save: Save) -> str:
         return ""
     if save.fault.title == NOT_OFFERED.title:
         return action_instead(save.operation.changes())
-    return save.fault.hint.replace(SIGN_IN_AGAIN, f"{SIGN_IN_AGAIN} ({key_of('sign_in')})")
+    return save.fault.hint
 
 
 def action_instead(changes: Sequence[Change]) -> str:

@@ -99,8 +99,7 @@ async def test_an_outcome_that_cannot_be_recorded_is_reported_and_recorded_later
     assert (save.outcome, bool(save.unrecorded)) == (DONE if is_applied else NOT_DONE, True)
     assert [entry.outcome for entry in trial.entries()] == [None], "open: it says nothing wrong"
     assert trial.contradictions() == []
-    await trial.close()
-    trial.connect()
+    await trial.workspace.reconciler.check_all()
     assert [entry.outcome for entry in trial.entries()] == [save.outcome]
     assert trial.contradictions() == []
 

@@ -84,18 +84,18 @@ class Following(Feature):
         if stored is None:
             self._chrome.front.set_status(NO_RUN, "warning")
         else:
-            await self._go_on_from(stored.raw["id"], stored.workflow_id)
+            await self._open_run_made_from(stored.raw["id"], stored.workflow_id)
 
     async def action_result_run(self) -> None:
         """Go to the run that the action of a line has made, else to the run that it acted on."""
         if (row := self._bulk_sending.view.list.row) is None:
             return
         if row.save.action is not None and row.save.action.name == "activateWithScope":
-            await self._go_on_from(row.save.run_id, row.save.operation.workflow_id)
+            await self._open_run_made_from(row.save.run_id, row.save.operation.workflow_id)
         else:
             await self._opening.open_run(row.save.run_id)
 
-    async def _go_on_from(self, run_id: str, workflow_id: str) -> None:
+    async def _open_run_made_from(self, run_id: str, workflow_id: str) -> None:
         if made := await self._known_run_of(run_id) or self._made.get(run_key(workflow_id)):
             await self._opening.open_run(made)
         else:

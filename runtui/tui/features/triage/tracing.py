@@ -65,7 +65,7 @@ class PeopleView(ActionView[Person]):
     opens = "choose_person"
     DEFAULT_CSS = """
     PeopleView #people-input { padding: 0 1; }
-    PeopleView Static { height: auto; max-height: 4; padding: 0 1; }
+    PeopleView Static { max-height: 4; }
     """
 
     def __init__(self, workspace: Workspace) -> None:

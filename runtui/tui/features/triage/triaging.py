@@ -112,9 +112,9 @@ class Triaging(Feature):
 
     async def _toggle(self, run_ids: Sequence[str]) -> None:
         rows, now = await asyncio.to_thread(self._workspace.triage.rows, run_ids), now_ticks()
-        is_taken_back = all(standing(row, now) == "handled" for row in rows)
-        words = "No longer handled" if is_taken_back else "Handled"
-        await self._mark(run_ids, "" if is_taken_back else "handled", words)
+        is_undo = all(standing(row, now) == "handled" for row in rows)
+        words = "No longer handled" if is_undo else "Handled"
+        await self._mark(run_ids, "" if is_undo else "handled", words)
 
     async def action_snooze(self) -> None:
         from runtui.tui.screens.questions import Choice, Picker
