@@ -111,14 +111,7 @@ def sentences(*texts: str) -> str:
 
 
 def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each changed property with its old and new value; one absent from `before` was not received.
-
-    Somebody else may have set the new value before the change was sent.
-    """
+    """Yield each changed property with its old and new value; one absent from `before` was not received."""
     for name, value in after.items():
         was = before.get(name, NOT_RECEIVED)
-        yield (
-            f"{name}: already {value_word(value)}"
-            if same_value(was, value)
-            else (f"{name}: {value_word(was)} → {value_word(value)}")
-        )
+        yield f"{name}: {'already' if same_value(was, value) else f'{value_word(was)} →'} {value_word(value)}"
