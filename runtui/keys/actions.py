@@ -100,7 +100,7 @@ SIMULTANEOUS_SCOPES: Final[tuple[frozenset[Scope], ...]] = (
 
 Need = Literal[
     "", "run", "row", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
-    "bulk change", "open change", "failed change", "done change", "journal entry", "undoable entry",
+    "bulk change", "open change", "failed change", "done change", "journal entry", "any entry", "undoable entry",
     "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code", "demo", "search",
     "shell", "one run",
 ]  # fmt: skip
@@ -331,7 +331,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
             "copy_entry", "copy", "copy", "Copy request ids, a command, the hand-over or more.", 64, "journal entry"
         ),
         Action("all_servers", ("i",), "all servers", "Show the changes on all servers, or on this one.", 40),
-        Action("export", "export", "export", "Export the changes to a file.", 60, hinted="journal entry"),
+        Action("export", "export", "export", "Export the changes to a file.", 60, "any entry", hinted="journal entry"),
     ),
     "overview": (
         Action("workflow_runs", "details", "its runs", "Show the runs of the workflow, or of its day.", 90, "row"),

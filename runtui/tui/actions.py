@@ -191,6 +191,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "failed change": lambda now: now.why_read_only or (None if now.has_not_done else "There is no change to retry."),
     "done change": _may_undo_bulk,
     "journal entry": lambda now: None if now.entry is not None else NO_ENTRY,
+    "any entry": lambda now: None if now.entry is not None else "There is nothing to export.",
     "undoable entry": _may_undo,
     "unknown entry": _may_decide,
     "checkable entry": _may_check,

@@ -319,6 +319,14 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
         assert session.view == "journal"
 
 
+async def test_an_empty_journal_has_nothing_to_export(open_session: Opener, tmp_path: Path) -> None:
+    async with open_session(runs=12) as session:
+        await session.press("J", "E")
+        assert session.view == "journal"
+        assert "There is nothing to export." in session.status.text
+    assert not (tmp_path / "exports").exists()
+
+
 async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_path: Path) -> None:
     async with open_session(runs=12) as session:
         session.workspace.journal.close()
