@@ -160,7 +160,7 @@ async def test_a_run_that_changed_meanwhile_is_not_written(bench: Bench) -> None
 async def test_the_old_values_that_are_told_are_those_read_just_before(bench: Bench) -> None:
     bench.graph.held["r1"]["processingStatus"] = "failed"  # somebody else has made this change meanwhile
     save = await bench.ended(draft(processingStatus="failed", failedTasksCount="3"))
-    assert "processingStatus: failed → failed, failedTasksCount: 2 → 3" in save_words(save)
+    assert "processingStatus: already failed, failedTasksCount: 2 → 3" in save_words(save)
     assert changed(save.changes())["processingStatus"] == {"before": "failed", "after": "failed"}
 
 
