@@ -24,9 +24,7 @@ def form_of(session: Session) -> FormView:
 async def send_held(session: Session, slow: Slow) -> None:
     """Send a change of the first run; the read before it waits until `slow.may_answer` is set."""
     slow.may_answer.set()
-    await open_form(session, slow)
-    await session.go_to("totalUsersCount")
-    await session.type("8")
+    await open_form_with_an_edit(session, slow)
     slow.may_answer.clear()
     await session.press("ctrl+s", "y")
 
@@ -42,6 +40,13 @@ async def open_form(session: Session, slow: Slow) -> None:
     assert session.runs.table.cursor_id == NEWEST
     await session.press("e")
     await session.until(lambda: session.view == "edit" and slow.reads)
+
+
+async def open_form_with_an_edit(session: Session, slow: Slow) -> None:
+    """Open the form of the first run, and type 8 into totalUsersCount."""
+    await open_form(session, slow)
+    await session.go_to("totalUsersCount")
+    await session.type("8")
 
 
 async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: Opener) -> None:
@@ -84,9 +89,7 @@ async def test_a_field_that_was_typed_into_shows_its_three_values_before_the_rev
     slow = Slow()
     async with open_session(wire=slow.wire) as session:
         slow.move(totalUsersCount=40, failedTasksCount=77)
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
+        await open_form_with_an_edit(session, slow)
         slow.may_answer.set()
         await session.until(lambda: "resolves the conflict" in session.status.text)
         words = "Changed on the server while you edit: totalUsersCount. ctrl+s resolves the conflict."
@@ -117,9 +120,7 @@ async def test_a_field_put_back_takes_the_value_of_the_server(open_session: Open
     slow = Slow()
     async with open_session(wire=slow.wire) as session:
         slow.move(totalUsersCount=40)
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
+        await open_form_with_an_edit(session, slow)
         slow.may_answer.set()
         await session.until(lambda: "resolves the conflict" in session.status.text)
         await session.press("f8")
@@ -148,9 +149,7 @@ async def test_the_form_follows_what_a_listing_reads_meanwhile(open_session: Ope
     slow = Slow()
     slow.may_answer.set()
     async with open_session(wire=slow.wire) as session:
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
+        await open_form_with_an_edit(session, slow)
         slow.move(totalUsersCount=40, failedTasksCount=77, lastUpdatedDateTime="2026-11-20T10:00:07Z")
         session.workspace.refresh.now()
         await session.until(lambda: session.text_in("failedTasksCount") == "77")
@@ -166,9 +165,7 @@ async def test_a_letter_on_its_way_into_the_draft_is_not_lost_to_newer_values(op
     slow = Slow()
     slow.may_answer.set()
     async with open_session(wire=slow.wire) as session:
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
+        await open_form_with_an_edit(session, slow)
         session.form.edit.insert("1")
         session.form.edited()  # the view has not heard of it when a listing is done
         form_of(session).catch_up(NEWEST, slow.graph.runs[NEWEST] | {"failedTasksCount": 77})
@@ -182,9 +179,7 @@ async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
     slow = Slow()
     async with open_session(wire=slow.wire) as session:
         slow.move(failedTasksCount=77)
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
+        await open_form_with_an_edit(session, slow)
         await session.press("ctrl+s")
         assert session.view == "review"
         reviewed = draft_of(session)
@@ -199,9 +194,7 @@ async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
 async def test_a_run_that_cannot_be_read_is_reported_and_editing_goes_on(open_session: Opener) -> None:
     slow = Slow(trouble=graph_error(500, "InternalServerError", "It broke."))
     async with open_session(wire=slow.wire) as session:
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
+        await open_form_with_an_edit(session, slow)
         slow.may_answer.set()
         await session.until(lambda: session.status.text)
         assert session.status.text == (
@@ -227,9 +220,7 @@ async def test_the_next_refresh_drops_a_run_that_a_change_did_not_find(open_sess
     slow = Slow()
     slow.may_answer.set()
     async with open_session(wire=slow.wire) as session:
-        await open_form(session, slow)
-        await session.go_to("totalUsersCount")
-        await session.type("8")
+        await open_form_with_an_edit(session, slow)
         slow.trouble = graph_error(404, "itemNotFound", "There is no such run.")
         await session.press("ctrl+s", "y")
         await session.until(lambda: session.status.text.startswith("Not done. Not found."))

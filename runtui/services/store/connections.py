@@ -63,8 +63,8 @@ class Connections:
             self._readers.clear()
 
     def release_pages(self) -> None:
-        """Release the memory of pages read and written: 4 MB after a listing of a million runs. A connection that is in
-        use keeps its own."""
+        """Release the memory of pages read and written: up to 4 MB after a listing of a million runs. A connection
+        that is in use keeps its own."""
         with self.turn:
             for db in (*self._readers, self.writer):
                 if (in_use := self._lock_of(db)).acquire(blocking=False):

@@ -39,8 +39,8 @@ class HelpLines(Widget):
         return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
     def explain(self, form: FieldForm) -> None:
-        """Show the help of the form's current field; below an open dropdown only how to find a value, in one line if
-        the dropdown needs the other."""
+        """Show the help of the form's current field. Below an open dropdown show only how to find a value, in one line
+        if the dropdown needs the other."""
         draft, field, menu = form.shown.draft if form.shown is not None else None, form.field, form.menu
         if draft is None:
             return
@@ -64,7 +64,7 @@ class FormView(ActionView[None]):
 
     Args:
         keep: Called with each new state of the draft before it is drawn.
-        request: Returns whose request the panel shows for a draft.
+        request: Returns the operation whose request the panel shows for a draft.
     """
 
     scope = "edit"

@@ -288,7 +288,7 @@ class Panel:
             self._show("request", page, keep_place=True)
 
     def drop_draft(self) -> None:
-        """Show the request of a discarded draft no more, and go back to the tab that the person chose."""
+        """Remove the request of a discarded draft, and return to the tab that the person chose."""
         self._show("request", NOTHING_SENT["request"])
         self.bring_forward(self._chosen)
 
