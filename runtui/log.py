@@ -120,7 +120,7 @@ def crash_sentence(error: BaseException, folder: Path, what: str = "runtui crash
 def unhandled_errors_reported(folder: Path) -> Iterator[None]:
     """Report uncaught errors in threads, tasks and finalizers; Python would print their tracebacks.
 
-    A ctrl+c that a finalizer drops, as that of the lock of an import, comes again.
+    A ctrl+c that Python drops in a finalizer, such as that of an import lock, is sent again.
     """
 
     def report(error: BaseException | None) -> None:

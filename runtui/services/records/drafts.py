@@ -48,7 +48,7 @@ class Drafts:
         self._root = ""
         self._kept: dict[str, StoredDraft] = {}
         self._waiting: dict[str, StoredDraft | datetime] = {}
-        """What is not written yet: drafts, and of those that were dropped the times of their last changes."""
+        """What is not written yet: drafts, and for each dropped one the time of its last change."""
         self._refused: dict[str, StoredDraft | datetime] = {}
         """What could not be written. Only the writer's thread uses it."""
         self._lock = threading.Lock()

@@ -184,9 +184,9 @@ class Journal:
     # Writing
 
     def open_many(self, intents: Sequence[Intent], read_at: Sequence[datetime]) -> list[int | RunBusyError | None]:
-        """Record intents in one commit, each for a run that was read at that time (UTC). Return for each its number,
-        once it is on the disk. Else it is not recorded and must not be sent: because of an error, or (None) because
-        another runtui has written the run, or may have written it, since it was read.
+        """Record intents in one commit; `read_at` has for each the time (UTC) when its run was read. Return for each
+        its number, once it is on the disk. Otherwise it is not recorded and must not be sent: return an error, or None
+        if another runtui has written the run, or may have written it, since it was read.
 
         Raises:
             JournalError: the file was lost after it was opened. This is raised once; the next change goes into the file
@@ -231,8 +231,8 @@ class Journal:
     def _by_others(
         self, db: JournalConnection, intents: Sequence[Intent]
     ) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], str]]:
-        """Return by (root, run key) the numbers of the changes that other live runtui are writing, and when the last
-        change by another one has ended that was or may have been made."""
+        """Return, by (root, run key), the numbers of the changes that other live runtui are making, and when another
+        runtui last ended a change that was made or may have been."""
         own, now = self._own_session(), _now()
         busy, written = dict[tuple[str, str], int](), dict[tuple[str, str], str]()
         for root in {intent.root for intent in intents}:
