@@ -61,6 +61,7 @@ async def somebody(session: Session) -> Person:
 async def person_read(session: Session) -> PersonView:
     await session.until(lambda: session.view == "person")
     view = session.find(PersonView)
+    await session.until(lambda: not any(w.is_running for w in session.app.workers if w.group == "read a person"))
     await session.until(lambda: view.list.rows and "read in" not in session.text())
     return view
 
