@@ -170,7 +170,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
     FailureKind.SETUP: (
         "The connection cannot be set up",
-        "Check ca-file and proxy, or the variables SSL_CERT_FILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+        "Check ca-file and proxy, or the variables SSL_CERT_FILE, SSLKEYLOGFILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
     ),
     FailureKind.NAME: ("The host name cannot be resolved", "Check the root for a typo, and the network."),
     FailureKind.CONNECTION_REFUSED: (
