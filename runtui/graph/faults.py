@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from runtui.domain.report import Outcome, sentences
+from runtui.domain.text import count_words
 from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import PERMISSIONS, ServiceAction
 from runtui.graph.exchange import THROTTLING, AnswerError, Exchange, Failure, FailureKind
@@ -225,6 +226,13 @@ def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
     """Return the fault of a well-formed answer with the wrong content, such as another run's id."""
     hint = "Read the full response." if writing else _NOT_GRAPH.hint  # the Log tab leaves listings out
     return _fault(exchange, FaultText("The response does not match the request", message, hint), _unproved(writing))
+
+
+def without_ids(exchange: Exchange, count: int) -> Fault:
+    """Return the fault of a list whose other items were read."""
+    message = f"Not shown: {count_words(count, 'item')} of a list, because nothing can refer to them."
+    words = FaultText("The service sent items without an id", message, _SERVER_ERROR.hint)
+    return _fault(exchange, words, Outcome.NOT_DONE)
 
 
 def unconfirmed(exchange: Exchange) -> Fault:

@@ -1,8 +1,9 @@
 """Reading a collection of Graph: a GET, repeated while that makes sense, and the pages that follow it.
 
-Invariant: an answer reaches the caller only if it is a JSON object with a list of entities that have ids. Next links
-are followed verbatim, only below the same root, and never twice. Of all large answers, one at a time is parsed; a page
-that is used where it is parsed (`PageReader.each`) is gone before the next one.
+Invariant: an answer reaches the caller only if it is a JSON object with a list, without its items that have no id; such
+a listing fails at its end, so that nobody takes it for complete. Next links are followed verbatim, only below the same
+root, and never twice. Of all large answers, one at a time is parsed; a page that is used where it is parsed
+(`PageReader.each`) is gone before the next one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.batch import Headers
 from runtui.graph.exchange import Exchange
-from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
+from runtui.graph.faults import Fault, fault_of, mismatch, read_answer, without_ids
 from runtui.graph.network import LARGE_BODY, return_large_blocks
 from runtui.graph.retry import Pace, Retry, retry_of
 from runtui.graph.root import resolve_link
@@ -100,6 +101,10 @@ class GraphError(RuntuiError):
         self.exit_code = ExitCode.UNKNOWN if fault.outcome is Outcome.UNKNOWN else ExitCode.NOT_DONE
 
 
+class NoIdsError(GraphError):
+    """Raised at the end of a listing that has items without an id; all others have reached the caller."""
+
+
 class PageReader:
     """Reads below one Graph root, `page_size` items at a time; `on_unusable` gets each page that ends a listing."""
 
@@ -176,11 +181,15 @@ class PageReader:
 
         Next links are followed verbatim, only below the same root and never twice, until there is none. A relative link
         starts at its page. `first` is the answer to the first request, if it is known.
+
+        Raises:
+            NoIdsError: after the last page, if items had no id.
+            GraphError: a page cannot be read.
         """
         link: str | None = self.transport.url(path)
         seen: set[str] = set()
         brought: set[int | None] = set()
-        empty = 0
+        empty = without_id = 0
         while link is not None:
             seen.add(link)
             exchange = first or await self.get(link, purpose, self.headers(), pace)
@@ -193,12 +202,16 @@ class PageReader:
                 raise
             empty = 0 if read.ids is not None and read.ids not in brought else empty + 1
             brought.add(read.ids)
+            without_id += read.without_id
             found = read.next_link
             yield read.used
             link = resolve_link(link, found) if found and isinstance(found, str) else None
             if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
                 self._on_unusable(exchange)
                 raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
+            if link is None and without_id:
+                self._on_unusable(exchange)
+                raise NoIdsError(without_ids(exchange, without_id), exchange)
             del read, exchange  # free megabytes before the next page is read
 
     async def alone(self, parse: Callable[[], UsedT]) -> UsedT:
@@ -225,6 +238,7 @@ class _Read(NamedTuple, Generic[UsedT]):
     used: UsedT
     ids: int | None
     """A value that stands for the ids of its items; None if it has none."""
+    without_id: int
     next_link: object
 
 
@@ -239,8 +253,7 @@ def _read(exchange: Exchange, use: Callable[[CollectionPage], UsedT]) -> _Read[U
     items = body.get("value")
     if not isinstance(items, list):
         raise GraphError(mismatch(exchange, 'The answer has no list "value".', writing=False), exchange)
-    ids = tuple(item.get("id") if isinstance(item, dict) else None for item in items)
-    if not all(ids) or not {str}.issuperset(map(type, ids)):
-        raise GraphError(mismatch(exchange, 'An item of the list has no "id".', writing=False), exchange)
+    named = tuple(item for item in items if isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"])
+    ids = hash(tuple(item["id"] for item in named)) if named else None
     next_link = exchange.as_received(body).get("@odata.nextLink")
-    return _Read(use(CollectionPage(tuple(items), exchange)), hash(ids) if ids else None, next_link)
+    return _Read(use(CollectionPage(named, exchange)), ids, len(items) - len(named), next_link)
