@@ -94,15 +94,13 @@ async def all_items(pages: AsyncIterator[CollectionPage]) -> list[dict[str, Any]
 class GraphError(RuntuiError):
     """A listing that cannot continue: the fault, and its exchange."""
 
-    def __init__(self, fault: Fault, exchange: Exchange) -> None:
+    def __init__(self, fault: Fault, exchange: Exchange, *, lacks_ids: bool = False) -> None:
         super().__init__(fault.title, fault.message, fault.hint)
         self.fault = fault
         self.exchange = exchange
+        self.lacks_ids = lacks_ids
+        """True at the end of a listing that has items without an id; all others have reached the caller."""
         self.exit_code = ExitCode.UNKNOWN if fault.outcome is Outcome.UNKNOWN else ExitCode.NOT_DONE
-
-
-class NoIdsError(GraphError):
-    """Raised at the end of a listing that has items without an id; all others have reached the caller."""
 
 
 class PageReader:
@@ -183,8 +181,7 @@ class PageReader:
         starts at its page. `first` is the answer to the first request, if it is known.
 
         Raises:
-            NoIdsError: after the last page, if items had no id.
-            GraphError: a page cannot be read.
+            GraphError: a page cannot be read, or items had no id; then after the last page.
         """
         link: str | None = self.transport.url(path)
         seen: set[str] = set()
@@ -211,7 +208,7 @@ class PageReader:
                 raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
             if link is None and without_id:
                 self._on_unusable(exchange)
-                raise NoIdsError(without_ids(exchange, without_id), exchange)
+                raise GraphError(without_ids(exchange, without_id), exchange, lacks_ids=True)
             del read, exchange  # free megabytes before the next page is read
 
     async def alone(self, parse: Callable[[], UsedT]) -> UsedT:

@@ -26,7 +26,7 @@ from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.errors import RuntuiError
 from runtui.graph.network import return_free_memory
-from runtui.graph.pages import CollectionPage, GraphError, NoIdsError
+from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
 from runtui.services.store.file import (
     BY_ID,
@@ -275,7 +275,9 @@ class Refresh:
             async for page in self._client.workflows(pace=Pace(listing.backoff)):
                 workflows |= {item["id"]: item for item in page.items}
                 listing.now = _ticks(page.exchange.answered_at)
-        except NoIdsError as error:
+        except GraphError as error:
+            if not error.lacks_ids:
+                raise
             stored = {item["id"]: _name(item) for item in self._store.workflows()}  # any may be one without an id
             unlisted = {key: name for key, name in stored.items() if key not in workflows} or {"": "some workflows"}
             listing.missing += [UnreadWorkflow(key, name, error) for key, name in unlisted.items()]
@@ -340,7 +342,7 @@ class Refresh:
             await self._read_pages(workflow_id, since, listing, pace)
         except GraphError as error:
             is_refused = error.exchange.status in _NO_FILTER
-            if not is_refused and not isinstance(error, NoIdsError):
+            if not is_refused and not error.lacks_ids:
                 raise
             await self._read_all(workflow_id, listing, pace)
             self._has_filter = self._has_filter and not is_refused

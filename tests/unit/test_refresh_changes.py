@@ -13,7 +13,7 @@ import pytest
 
 from runtui.domain.times import parse_ticks
 from runtui.graph.faults import without_ids
-from runtui.graph.pages import NoIdsError
+from runtui.graph.pages import GraphError
 from runtui.services.refresh import FULL_EVERY, OVERLAP, Refresh, changes_since
 from runtui.services.store.file import KnownListing, known_listings, missing_orders
 from runtui.services.store.store import EVERY_RUN, Store, cells_of
@@ -107,7 +107,7 @@ async def test_a_service_that_cannot_filter_is_listed_in_full_and_that_is_rememb
 
 
 async def test_a_changed_run_without_an_id_causes_a_full_listing_each_time_that_removes_nothing(court: Court) -> None:
-    no_id = NoIdsError(without_ids(EXCHANGE, 1), EXCHANGE)
+    no_id = GraphError(without_ids(EXCHANGE, 1), EXCHANGE, lacks_ids=True)
     court.graph.changes["joiner"] = [[], no_id]
     court.graph.pages["joiner"] = [[run("b", failedTasksCount=9)], no_id]
     for _ in range(2):
