@@ -206,9 +206,9 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"field-form--{name}"
         for name in (
-            "group name changed required note was error placeholder field field-focus invalid selection cursor "
-            "choice choice-cursor"
-        ).split()
+            *("group", "name", "changed", "required", "note", "was", "error", "placeholder"),
+            *("field", "field-focus", "invalid", "selection", "cursor", "choice", "choice-cursor"),
+        )
     }
     DEFAULT_CSS = """
     FieldForm { scrollbar-size-vertical: 1; overflow-x: hidden; }
