@@ -9,6 +9,8 @@ root, and never twice. Of all large answers, one at a time is parsed; a page tha
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -61,30 +63,24 @@ class CollectionPage(NamedTuple):
     def texts(self) -> list[str] | None:
         """Return the JSON of each item as received, in ASCII on one line; None if the body does not simply show it.
 
-        The body is cut at each "},{". If it has as many braces as objects, none is in a string; if each piece has as
-        many opening as closing ones, no cut is within an item.
+        The body is cut at each "},{", which may also be within an item. Such a cut leaves a piece that is no JSON, or
+        one piece too many: then another piece is two items, since there is white space between these. So the number of
+        pieces is compared, and the first piece, the last one and those with an object in them are parsed again.
         """
         body = self.exchange.response_body
         if not body.isascii() or any(sign in body for sign in (b"\\", b"\n", b"\r")):
             return None
-        pieces = body.decode().split("},{")
+        pieces = re.split("},{", body.decode())  # twice as fast as str.split
         pieces[0] = pieces[0].split("{", 2)[-1]
         pieces[-1] = pieces[-1].rsplit("}", 2)[0]
-        nested = [(item, piece) for item, piece in zip(self.items, pieces, strict=False) if "{" in piece]
-        objects = 1 + len(self.items) + sum(_objects(item) - 1 for item, _ in nested)
-        if (
-            len(pieces) != len(self.items)
-            or not body.count(b"{") == body.count(b"}") == objects
-            or any(piece.count("{") != piece.count("}") for _, piece in nested)
-        ):
+        if len(pieces) != len(self.items):
             return None
-        return ["{" + piece + "}" for piece in pieces]
-
-
-def _objects(value: Any) -> int:
-    """Return the number of objects in a JSON value."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return isinstance(value, dict) + sum(map(_objects, inner))
+        texts = ["{" + piece + "}" for piece in pieces]
+        doubtful = {0, len(pieces) - 1, *(number for number, piece in enumerate(pieces) if "{" in piece)}
+        try:
+            return texts if all(json.loads(texts[number]) == self.items[number] for number in doubtful) else None
+        except json.JSONDecodeError:
+            return None
 
 
 async def all_items(pages: AsyncIterator[CollectionPage]) -> list[dict[str, Any]]:
