@@ -60,7 +60,7 @@ async def test_an_untrusted_service_gets_no_request(served: ServedAuthority, tmp
         MsalClient(settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp, environ={}),
         pause=Pauses(),
     )
-    with pytest.raises(SignInError, match=r"cannot be reached.*certificate") as refused:
+    with pytest.raises(SignInError, match=r"did not answer as expected.*certificate") as refused:
         await by_device_code(sign_in, served.authority)
     assert refused.value.is_transient
     assert "ca-file" in refused.value.hint
@@ -78,7 +78,7 @@ async def test_a_missing_ca_file_is_reported(served: ServedAuthority, tmp_path: 
             environ={},
         )
     )
-    with pytest.raises(SignInError, match="cannot be reached"):
+    with pytest.raises(SignInError, match="did not answer as expected"):
         await by_device_code(sign_in, served.authority)
     await sign_in.aclose()
 
