@@ -8,7 +8,7 @@ never among them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Final
@@ -203,9 +203,18 @@ class Tracing(Feature):
     # @: a question for a name
 
     async def action_people(self) -> None:
+        await self.ask(self._chosen)
+
+    async def ask(self, chosen: Callable[[Person], Awaitable[None]]) -> None:
         """Ask for a person; more results are read meanwhile, so that more people are known."""
-        self._workspace.results.read_in_background(EVERY_RUN)
-        await self._chrome.ask(PeopleView(self._workspace), self._chosen, self._workspace.results.stop)
+        results = self._workspace.results
+
+        async def answered(person: Person) -> None:
+            await results.stop()
+            await chosen(person)
+
+        results.read_in_background(EVERY_RUN)
+        await self._chrome.ask(PeopleView(self._workspace), answered, results.stop)
 
     def _results_changed(self, _progress: object) -> None:
         if isinstance(asking := self._chrome.front.view, PeopleView):
@@ -226,7 +235,6 @@ class Tracing(Feature):
         return None
 
     async def _chosen(self, person: Person) -> None:
-        await self._workspace.results.stop()
         self._stop_reading()  # `_follow` shows an answer for whoever is open
         await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.view.open(person))
         self.in_worker(self._begin(person), blocks_keys("person"))
