@@ -93,7 +93,7 @@ class Panel:
         """True if the person opened it on a narrow screen."""
 
     def turn_to(self, widget: SidePanel) -> None:
-        """Draw on no other panel than `widget` from now on, and there from the next `draw_on` on."""
+        """Draw on the panel of another screen no longer; `draw_on` follows."""
         if widget is not self._widget:
             self._widget = None
 
