@@ -466,7 +466,10 @@ class TerminalApp(App[int]):
 
     def _end_on_hangup(self) -> None:
         """Exit; give the terminal back if it still lives, as after `kill -HUP`."""
-        (self._end_unless_leaving if os.isatty(0) else self.hang_up)()
+        if os.isatty(0):
+            self._end_unless_leaving()
+        else:
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Give up the dead terminal first, since reading it spins and writing to it blocks; then exit.
