@@ -148,7 +148,6 @@ class BulkEditing(Feature):
         model, marks = self.form.draft, self._marked
         if model is None:
             return
-
         bulk = await self._sending.make_bulk(marks, partial(drafts_of, model))
         if bulk is not None:
             await self._sending.ask(bulk, sent=self._forget)
