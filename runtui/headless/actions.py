@@ -42,7 +42,7 @@ _ActionOnRun: TypeAlias = Callable[[str, str], ServiceAction]
 
 
 def cancel_runs(session: SessionSpec, run_ids: Sequence[str], **how: Any) -> int:
-    """Cancel queued or running runs and return the exit code. `how` are the arguments of `_act_on`.
+    """Cancel queued or running runs. `how` are the arguments of `_act_on`.
 
     Raises:
         RuntuiError: nobody can confirm, or the run cannot be read. Nothing was sent.
@@ -51,7 +51,7 @@ def cancel_runs(session: SessionSpec, run_ids: Sequence[str], **how: Any) -> int
 
 
 def reprocess_runs(session: SessionSpec, run_ids: Sequence[str], *, scope: str, **how: Any) -> int:
-    """Process runs again in new runs and return the exit code. `scope` is a key of `SCOPES`. See `cancel_runs`."""
+    """Process runs again in new runs. `scope` is a key of `SCOPES`. See `cancel_runs`."""
     return _act_on(session, run_ids, partial(reprocess, scope=scope), **how)
 
 
@@ -65,7 +65,7 @@ def _act_on(
     follow: bool = False,
     **how: Any,
 ) -> int:
-    """Send an action for one or several runs, named as in `bulk.update`, and return the exit code.
+    """Send an action for one or several runs, named as in `bulk.update`.
 
     `follow` reports the started or canceled run until its end. `how` are the fields of `ChangeOptions`.
     """
@@ -89,13 +89,12 @@ def _bulk(action: ServiceAction, received: Mapping[str, Any]) -> BulkDraft:
 
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
-    """Run a workflow on demand and return the exit code. `users` are ids or sign-in names. See `cancel_runs`."""
+    """Run a workflow on demand. `users` are ids or sign-in names. See `cancel_runs`."""
     return _act_on_workflow(session, workflow, users, run_on_demand, ChangeOptions(**how))
 
 
 def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
-    """Clear the quarantine of a workflow and return the exit code. See `cancel_runs`."""
-
+    """Clear the quarantine of a workflow. See `cancel_runs`."""
     return _act_on_workflow(session, workflow, (), lambda found, _people: clear_quarantine(found), ChangeOptions(**how))
 
 
@@ -107,7 +106,7 @@ async def _act_on_workflow(
     make: Callable[[str, list[str]], ServiceAction],
     options: ChangeOptions,
 ) -> int:
-    """Send the action that `make` returns for a workflow id and user ids, and return the exit code."""
+    """Send the action that `make` returns for a workflow id and user ids."""
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
@@ -120,7 +119,7 @@ async def _act_on_workflow(
 async def resume_task(
     session: SessionSpec, run_id: str, *, end: TaskEnd, task: str = "", workflow_id: str | None = None, **how: Any
 ) -> int:
-    """Resume a task of a run in place of its custom task extension and return the exit code. See `cancel_runs`.
+    """Resume a task of a run in place of its custom task extension. See `cancel_runs`.
 
     `task` is the id of the task's result; empty for the only waiting one.
     """
@@ -151,7 +150,7 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
 
 @command
 async def preview(session: SessionSpec, workflow: str, *, output: str) -> int:
-    """Print the tasks of a workflow that the service expects to fail, and return the exit code."""
+    """Print the tasks of a workflow that the service expects to fail."""
     async with connected(session) as workspace:
         answer = await workspace.client.preview_task_failures((await _workflow(workspace, workflow))["id"])
         if answer.entity is None:

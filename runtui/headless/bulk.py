@@ -84,7 +84,7 @@ def update(
     workflow_id: str | None = None,
     **how: Any,
 ) -> int:
-    """Change properties of one or several runs and return the exit code.
+    """Change properties of one or several runs.
 
     The runs are those of `run_ids` ("-" reads ids from standard input, one per line), or those that match
     `filter_text`. `workflow_id` is the workflow of all runs; None looks it up. An assignment is `name=value` with the
@@ -120,7 +120,7 @@ async def send_to_one(
     reads_once: bool = False,
     follow: bool = False,
 ) -> int:
-    """Review and send what `make` returns for a workflow id and the run as received; return the exit code.
+    """Review and send what `make` returns for a workflow id and the run as received.
 
     With `reads_once` the run is not read again before the request: nobody takes time for a review. `follow` is as in
     `send`.
@@ -183,7 +183,7 @@ def send_to(
     filter_text: str | None = None,
     workflow_id: str | None = None,
 ) -> int:
-    """Review and send what `make_bulk` returns for the runs, and return the exit code. See `update` for the rest."""
+    """Review and send what `make_bulk` returns for the runs. See `update` for the rest."""
     if bool(run_ids) == (filter_text is not None):
         raise UsageError("Which runs?", "Name either their ids (- for those on standard input) or a --filter.")
     check_consent(session.settings, options)
@@ -293,7 +293,7 @@ def _unread(answer: Answer) -> LeftOut:
 
 
 def undo(line: CommandLine, number: int, *, batch: bool = False, **how: Any) -> int:
-    """Undo a change, or with `batch` its whole bulk change, and return the exit code. `how` is as in `update`.
+    """Undo a change, or with `batch` its whole bulk change. `how` is as in `update`.
 
     Raises:
         RuntuiError: it is not part of a bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
@@ -306,7 +306,7 @@ def undo(line: CommandLine, number: int, *, batch: bool = False, **how: Any) -> 
 
 @command
 async def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions) -> int:
-    """Undo the bulk change of an entry and return the exit code."""
+    """Undo the bulk change of an entry."""
     if not entry.batch:
         raise UsageError(f"#{entry.number} was sent alone", "It belongs to no bulk change.", "Omit --batch to undo it.")
     check_consent(session.settings, options)
@@ -356,7 +356,7 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
 
 @command
 async def undo_entry(session: SessionSpec, entry: Entry, options: ChangeOptions) -> int:
-    """Undo the change of a journal entry and return the exit code.
+    """Undo the change of a journal entry.
 
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
