@@ -98,8 +98,8 @@ async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
 
 @command
 async def list_workflows(session: SessionSpec, *, limit: int | None = None, output: OutputFormat) -> int:
-    """Read all workflows and runs, and print one line per workflow, the most urgent first (at most `limit`). If the runs
-    of a workflow could not be read, its counts may be too low.
+    """Read all workflows and runs, and print one line per workflow, the most urgent first (at most `limit`). If the
+    runs of a workflow could not be read, its counts may be too low.
 
     Raises:
         RuntuiError: nothing could be read. Nothing is printed.
