@@ -24,7 +24,7 @@ from runtui.headless.bulk import undo_batch, update
 from runtui.headless.changes import ChangeOptions
 from runtui.headless.console import keep_exit_code
 from runtui.settings import Settings
-from tests.contract.headless_commands import ROOT, Commands, token
+from tests.contract.headless_commands import ROOT, Commands, Out, token
 from tests.contract.test_bulk import (
     FORBIDDEN,
     THROTTLED,
@@ -38,7 +38,6 @@ from tests.contract.test_bulk import (
     some_refused,
 )
 
-Out = pytest.CaptureFixture[str]
 PROBLEMS = "status:failed,inProgress,completedWithErrors"
 TO_CANCELED = "processingStatus=canceled"
 
