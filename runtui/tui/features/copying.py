@@ -203,12 +203,14 @@ class Copying(Feature):
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None
         row = view.list.row if view.list is not None else None
-        if view.list is None or row is None:
-            return None
+        if view.list is None or row is None:  # no user or task is under the cursor of an opened run
+            if not (run_id := view.run_id):
+                return None
+            return partial(self._of, CopySubject((copies.id_choice("run", run_id),), run_id, is_run=True))
         subject = _SUBJECTS[type(view)](view, row) if type(view) in _SUBJECTS else CopySubject()
         return partial(self._of, subject, copies.row_choice(view.list.resource.columns, row))
 
-    def _of(self, subject: CopySubject, row: CopyChoice) -> list[CopyChoice]:
+    def _of(self, subject: CopySubject, *row: CopyChoice) -> list[CopyChoice]:
         workspace = self._workspace
         stored = workspace.store.get(subject.run_id) if subject.run_id else None
         workflow_id = subject.workflow_id or (stored.workflow_id if stored is not None else "")
@@ -221,7 +223,7 @@ class Copying(Feature):
             address = workspace.client.read_target(workflow_id, subject.run_id, subject.result_id)
             choices.append(copies.link_choice(workspace.root, workflow_id))
             choices += copies.command_choices(shared_request("GET", address), workspace.root)
-        return [*choices, row, copies.json_choice(received)]
+        return [*choices, *row, copies.json_choice(received)]
 
     def _of_entry(self, entry: Entry) -> list[CopyChoice]:
         if entry.damage:
