@@ -103,7 +103,7 @@ class Copying(Feature):
         if text:
             offered.insert(0, copies.code_choice("text of the tab", "Text", text))
         if not offered:
-            self._chrome.set_status(NOTHING, "warning")
+            self._chrome.front.remark(NOTHING, "warning")
             return
         self._offered = offered
         await self._chrome.ask(Picker("Copy", offered, more_scopes=("copies",)), self._chosen)
@@ -129,7 +129,7 @@ class Copying(Feature):
     def _answer(self, choice: CopyChoice | None, destination: Destination, nothing: str = NOTHING) -> None:
         """Answer the question with one of its lines, or say why that cannot be copied."""
         if choice is None or choice.refusal:
-            self._chrome.front.set_status(choice.refusal if choice is not None else nothing, "warning")
+            self._chrome.front.remark(choice.refusal if choice is not None else nothing, "warning")
         else:
             self._chrome.front.dismiss(choice.value._replace(destination=destination))
 
