@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as clock
 from typing import Final
@@ -39,9 +41,8 @@ _MOMENT: Final = re.compile(
 )
 """A valid time, except that the pattern cannot check the hour, the day and the offset."""
 
-_USUAL: Final = re.compile(r"....-..-..T(?!24)..:..:..(?:\.\d{1,7})?Z", re.ASCII).fullmatch
-"""Match the form that Graph sends; `datetime` checks the other digits. A listing reads four of them of each run, and
-`_MOMENT` takes twice as long."""
+_USUAL: Final = re.compile(r"(?:....-..-..T(?!24)..:..:..(?:\.\d{1,7})?Z\n)*", re.ASCII).fullmatch
+"""Match lines in the form that Graph sends; `datetime` checks the other digits."""
 
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -56,13 +57,6 @@ _OFF_CALENDAR: Final = "A date-time lies between the years 0001 and 9999 (UTC)."
 
 def parse_ticks(text: str) -> int:
     """Parse an OData DateTimeOffset ("2026-11-20T09:15:03.9206151Z", or with an offset) into ticks."""
-    if _USUAL(text):
-        try:
-            since = datetime.fromisoformat(text) - _YEAR_ONE
-            seventh = int(text[26]) if len(text) == 28 else 0
-            return (since.days * 86_400 + since.seconds) * TICKS_PER_SECOND + since.microseconds * 10 + seventh
-        except ValueError:
-            pass  # the pattern says what is wrong
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError(_why_no_moment(text))
@@ -70,6 +64,30 @@ def parse_ticks(text: str) -> int:
     seconds = _seconds_of_day(hour[11:], minute, second)
     ticks = (_date(hour[:10]).toordinal() - 1) * DAY + seconds * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
     return ticks if zone in "Zz" else _on_calendar(ticks - _offset(zone))
+
+
+def parse_many(texts: Sequence[str], otherwise: int) -> list[int]:
+    """Parse DateTimeOffsets into ticks, and text that is none into `otherwise`.
+
+    If all have the form that Graph sends, this takes a fourth of the time of `parse_ticks`: a listing reads four times
+    of each run.
+    """
+    if _USUAL("\n".join((*texts, ""))):
+        with suppress(ValueError):
+            return [
+                ((since := moment - _YEAR_ONE).days * 86_400 + since.seconds) * TICKS_PER_SECOND
+                + since.microseconds * 10
+                + (int(text[26]) if len(text) == 28 else 0)
+                for text, moment in zip(texts, map(datetime.fromisoformat, texts), strict=True)
+            ]
+    return [_ticks_or(otherwise, text) for text in texts]
+
+
+def _ticks_or(otherwise: int, text: str) -> int:
+    try:
+        return parse_ticks(text)
+    except ValueError:
+        return otherwise
 
 
 def _why_no_moment(text: str) -> str:

@@ -26,6 +26,7 @@ from runtui.domain.times import (
     moment_text,
     now_ticks,
     parse_duration,
+    parse_many,
     parse_ticks,
     since,
     to_datetime,
@@ -127,19 +128,23 @@ def test_text_that_is_no_date_time_is_refused_with_a_sentence(text: str, says: s
     assert str(refused.value).endswith(".")
 
 
-@given(moments.map(format_ticks), st.integers(0, 28), st.sampled_from("0369-+:.,_ TtZzW²٣") | st.characters())
-@example("2026-10-48T09:15:03.9206151Z", 5, "W")
-@example("2026-11-20T09:15:03.9206151Z", 11, "+")
-@example("2026-11-20T20:00:00.0Z", 12, "4")
-def test_the_usual_form_is_read_as_any_other(text: str, place: int, odd: str) -> None:
-    def outcome(text: str) -> int | str:
+@given(
+    st.lists(moments.map(format_ticks)), st.integers(0, 28), st.sampled_from("0369-+:.,_ TtZz\nW²٣") | st.characters()
+)
+@example(["2026-10-48T09:15:03.9206151Z"], 5, "W")
+@example(["2026-11-20T09:15:03.9206151Z"], 11, "+")
+@example(["2026-11-20T20:00:00.0Z"], 12, "4")
+@example(["2026-11-20T09:15:03Z", "2026-11-20T09:15:03Z2026-11-20T09:15:03Z"], 20, "\n")
+def test_many_texts_are_read_as_each_of_them(texts: list[str], place: int, odd: str) -> None:
+    def ticks(text: str) -> int:
         try:
             return parse_ticks(text)
-        except ValueError as error:
-            return str(error)
+        except ValueError:
+            return -1
 
-    bent = text[:place] + odd + text[place + 1 :]
-    assert outcome(f"{bent[:-1]}Z") == outcome(f"{bent[:-1]}z")
+    bent = [*texts[:-1], *(text[:place] + odd + text[place + 1 :] for text in texts[-1:])]
+    for read in (texts, bent):
+        assert parse_many(read, -1) == [ticks(text) for text in read]
 
 
 @given(st.text())

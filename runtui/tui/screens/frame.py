@@ -361,7 +361,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             chrome.status = Status()
         self._header.headline = chrome.headline
         self._strip.problems = chrome.problems
-        self._left.show_title(self.view.title(), active=not in_panel)
+        self._left.show_title(self.view.title())
+        self._left.mark_active(not in_panel)
         self.give_room()
         chrome.panel.turn_to(self.panel)
         self.view.show_in(chrome.panel)

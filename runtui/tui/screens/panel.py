@@ -302,11 +302,6 @@ class Panel:
         self._show("request", request._replace(about=about), keep_place=True)
         self._show("response", pages.save_page(save, datetime.now(UTC))._replace(about=about))
 
-    def follow_save(self, save: Save) -> None:
-        """Update a save on the Response tab; do nothing if the tab shows something else."""
-        if self.save_shown is not None and self.save_shown.number == save.number:
-            self.show_save(save)
-
     def show_entry(self, entry: Entry | None) -> None:
         """Show the request and the response of a journal entry; None if none is under the cursor."""
         from runtui.tui.words import pages

@@ -97,16 +97,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         f"review-sheet--{name}"
         for name in ("line", "selection", "cursor", "placeholder", "answer", "answer-focus", "more", "wrong")
     }
-    """
-    | Class | Description |
-    | :- | :- |
-    | `review-sheet--line` | A line to type into. |
-    | `review-sheet--selection`, `review-sheet--cursor` | The selection, the cursor. |
-    | `review-sheet--placeholder` | The text of an empty line. |
-    | `review-sheet--answer`, `review-sheet--answer-focus` | An answer, and the one that enter gives. |
-    | `review-sheet--more` | The number of facts below. |
-    | `review-sheet--wrong` | What is wrong with the typed number. |
-    """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
     class Entered(Message):

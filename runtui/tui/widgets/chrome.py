@@ -65,12 +65,6 @@ class HeaderLine(Widget):
 
     DEFAULT_CSS = "HeaderLine { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES = {"header-line--name", "header-line--badge"}
-    """
-    | Class | Description |
-    | :- | :- |
-    | `header-line--name` | The program's name. |
-    | `header-line--badge` | SANDBOX, READ-ONLY. |
-    """
 
     headline: reactive[Headline] = reactive(Headline())
     """The facts to draw."""
@@ -130,11 +124,6 @@ class TenantStrip(Widget):
     auto_links = reactive(False)
     DEFAULT_CSS = "TenantStrip { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"tenant-strip--{role}" for role in get_args(Role)}
-    """
-    | Class | Description |
-    | :- | :- |
-    | `tenant-strip--ROLE` | A count, by its role in `domain.columns`. |
-    """
 
     problems: reactive[TenantProblems] = reactive(TenantProblems())
     """The facts to draw."""
@@ -223,12 +212,13 @@ class Pane(Vertical):
         inside = drawn(first) if first < end else None
         return [inside if inside is not None and first <= y < end else drawn(y) for y in crop.line_range]
 
-    def show_title(self, title: Content, *, active: bool) -> None:
-        """Update the title and the mark of the focus, if they changed."""
+    def mark_active(self, active: bool) -> None:
+        """Mark the pane with the focus; only itself looks different, so the styles of its parts are not matched."""
         if self.has_class("-active") != active:
-            # Only the pane itself looks different; matching the styles of a whole form would delay a key.
             self.set_class(active, "-active", update=False)
             self.app.stylesheet.update_nodes((self,))
+
+    def show_title(self, title: Content) -> None:
         if not title.is_same(self._title):
             self._title = title
             self.border_title = Content.assemble(title)
@@ -301,13 +291,6 @@ class HintBar(Widget):
     auto_links = reactive(False)
     DEFAULT_CSS = "HintBar { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES = {"hint-bar--key", "hint-bar--label", "hint-bar--disabled"}
-    """
-    | Class | Description |
-    | :- | :- |
-    | `hint-bar--key` | The key. |
-    | `hint-bar--label` | The label of its action. |
-    | `hint-bar--disabled` | Both, while the action cannot run yet. |
-    """
 
     hints: reactive[list[Hint]] = reactive(list)
 

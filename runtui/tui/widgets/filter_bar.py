@@ -99,13 +99,6 @@ class FilterBar(InputBar):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "filter-bar--candidate", "filter-bar--count", "filter-bar--slip",
     }  # fmt: skip
-    """
-    | Class | Description |
-    | :- | :- |
-    | `filter-bar--candidate` | A field or a value to complete; in reverse, the one in the box. |
-    | `filter-bar--count` | The number of rows with a value. |
-    | `filter-bar--slip` | A mistake, or a likely one. |
-    """
 
     class Typed(Message):
         """A new valid filter; `filter` is the result of the resource's `read_filter`."""

@@ -64,16 +64,6 @@ class JsonView(ScrollView, can_focus=True):
     )
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"json-view--{kind}" for kind in TokenKind} | {"json-view--changed"}
-    """
-    | Class | Description |
-    | :- | :- |
-    | `json-view--key` | The name of a property. |
-    | `json-view--string` | A string value. |
-    | `json-view--number` | A number. |
-    | `json-view--keyword` | true, false and null. |
-    | `json-view--punctuation` | Brackets, commas and colons. |
-    | `json-view--changed` | The sign before a property that changed. |
-    """
 
     DEFAULT_CSS = """
     JsonView {

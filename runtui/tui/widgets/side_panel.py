@@ -119,7 +119,6 @@ class SidePanel(Pane):
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty if there is none."""
-        self._active = False
         self._drawn: tuple[Tab, int, Page] | None = None
         """The drawn tab, its width and its page."""
         self._tops: dict[Tab, tuple[float, Page]] = {}
@@ -181,11 +180,6 @@ class SidePanel(Pane):
     def take_focus(self) -> None:
         self._searched().focus()
 
-    def mark_active(self, active: bool) -> None:
-        if active != self._active:
-            self._active = active
-            self._show_title()
-
     @property
     def search(self) -> SearchBar | None:
         """The search; None unless it is open."""
@@ -240,7 +234,7 @@ class SidePanel(Pane):
             )
             for tab in TABS
         ]
-        self.show_title(Content(" ─ ").join(names), active=self._active)
+        self.show_title(Content(" ─ ").join(names))
 
     def _show_about(self) -> None:
         """Show the subject of the visible page, or that it is about another run."""

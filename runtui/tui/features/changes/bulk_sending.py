@@ -149,6 +149,7 @@ class BulkSending(Feature):
         self._changes: dict[str, BulkProgress] = {}
         """The bulk changes that have not ended, and the last one, by batch."""
         self._is_due = False
+        """True while an announced save is not drawn."""
         self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
@@ -156,7 +157,8 @@ class BulkSending(Feature):
         self.listen(self._workspace.reconciler.changed, self._entry_settled)
 
     def _note(self, save: Save) -> bool:
-        """Keep the state of a save; return whether to draw it, since several are drawn together."""
+        """Keep the state of a save; return whether to announce it. One announcement leads to the drawing of all: a key
+        waits for each message before it."""
         if (progress := self._changes.get(save.batch)) is not None:
             progress.results[save.run_id].save = save
         is_first = bool(save.batch) and not self._is_due
@@ -250,7 +252,7 @@ class BulkSending(Feature):
         if self.view.is_attached and self.screen.is_open:  # the app may be quitting
             self.view.reload()
         if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
-            self._chrome.panel.follow_save(self._changes[shown.batch].results[shown.run_id].save)
+            self._chrome.panel.show_save(self._changes[shown.batch].results[shown.run_id].save)
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:
