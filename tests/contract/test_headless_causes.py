@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from runtui.domain.filters import FilterError
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
@@ -20,15 +19,8 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.triage.lists import list_causes, list_workflows, show_person
 from runtui.headless.triage.show import show_run
 from tests.contract.conftest import WORKFLOWS
-from tests.contract.headless_commands import ROOT, Commands
+from tests.contract.headless_commands import ROOT, Commands, Out
 from tests.contract.test_headless_incomplete import Refusing
-
-Out = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
-    return Commands(sandbox_app, tmp_path)
 
 
 def printed(commands: Commands, capsys: Out, filter_text: str = "") -> list[dict[str, Any]]:

@@ -7,12 +7,10 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
@@ -20,12 +18,10 @@ from runtui.graph.retry import MAX_REPEATS
 from runtui.headless.bulk import update
 from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
-from tests.contract.headless_commands import Commands, refusing
+from tests.contract.headless_commands import Commands, Out, refusing
 
 if TYPE_CHECKING:
     from runtui.headless.output import OutputFormat
-
-Out = pytest.CaptureFixture[str]
 
 
 class Refusing(httpx.AsyncBaseTransport):
@@ -42,11 +38,6 @@ class Refusing(httpx.AsyncBaseTransport):
             self.left -= 1
             return await refusing(self._status, **{"retry-after": "0"})(request, NotImplemented)
         return await self._commands.line.handle_async_request(request)
-
-
-@pytest.fixture
-def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
-    return Commands(sandbox_app, tmp_path)
 
 
 def listed(

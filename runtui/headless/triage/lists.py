@@ -45,10 +45,7 @@ _MAX_NAMED: Final = 5
 
 @command
 async def list_causes(session: SessionSpec, *, filter_text: str, limit: int | None = None, output: OutputFormat) -> int:
-    """Read the results of the runs that match the filter, print one line per cause (at most `limit`), and return the
-    exit code.
-
-    It is NOT_DONE if some runs or results could not be read; the rest is printed.
+    """Read the results of the runs that match the filter, and print one line per cause (at most `limit`).
 
     Raises:
         RuntuiError: the filter cannot be used, or nothing could be read. Nothing is printed.
@@ -105,10 +102,8 @@ async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
 
 @command
 async def list_workflows(session: SessionSpec, *, limit: int | None = None, output: OutputFormat) -> int:
-    """Read all workflows and runs, print one line per workflow, the most urgent first (at most `limit`), and return the
-    exit code.
-
-    It is NOT_DONE if the runs of a workflow could not be read; its counts may then be too low.
+    """Read all workflows and runs, and print one line per workflow, the most urgent first (at most `limit`). If the
+    runs of a workflow could not be read, its counts may be too low.
 
     Raises:
         RuntuiError: nothing could be read. Nothing is printed.
@@ -123,10 +118,7 @@ async def list_workflows(session: SessionSpec, *, limit: int | None = None, outp
 
 @command
 async def show_person(session: SessionSpec, name: str, *, limit: int | None = None, output: OutputFormat) -> int:
-    """Read the results for a person, print one line per task, the newest first (at most `limit`), and return the exit
-    code.
-
-    It is NOT_DONE if some workflows or results could not be read; the rest is printed.
+    """Read the results for a person, and print one line per task, the newest first (at most `limit`).
 
     Raises:
         RuntuiError: not exactly one person has the name, or nothing could be read.
