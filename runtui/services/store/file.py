@@ -421,7 +421,7 @@ def put_runs(
     stored_ids: StoredIds,
     answered: Collection[str] = (),
 ) -> set[int]:
-    """Store runs and their JSON, by `stored_id`; return the row numbers of all of them, changed or not.
+    """Store runs and their JSON, by `storable` id; return the row numbers of all of them, changed or not.
 
     Runs in `answered` were read separately meanwhile, before or after: they are replaced only by a later change of the
     service.
