@@ -113,15 +113,19 @@ def can_rewrite_line() -> bool:
 
 
 class ProgressLine:
-    """A status line: rewritten in place on a terminal, else each new text on a new line."""
+    """A status line: rewritten in place on a terminal, else each new text on a new line.
 
-    def __init__(self) -> None:
+    It is not rewritten in place (`in_place`) where other lines may be printed meanwhile.
+    """
+
+    def __init__(self, *, in_place: bool = True) -> None:
+        self._in_place = in_place
         self._text = ""
         self._width = 0
 
     def show(self, text: str) -> None:
         before, self._text = self._text, text
-        if not can_rewrite_line():
+        if not (self._in_place and can_rewrite_line()):
             if text not in ("", before):
                 narrate(text)
             return

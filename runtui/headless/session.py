@@ -92,7 +92,7 @@ async def list_all(
     Raises:
         RuntuiError: nothing could be read.
     """
-    line = ProgressLine()
+    line = ProgressLine(in_place=False)
     try:
         await asyncio.to_thread(workspace.triage.follow)
     except RuntuiError as error:
@@ -104,7 +104,6 @@ async def list_all(
         await workspace.refresh.list_once(full=full, sorts={EVERY_RUN.sort, kept, sort})
     finally:
         unsubscribe()
-        line.clear()
     progress = workspace.refresh.progress
     if progress.fault is not None:
         raise RuntuiError("The runs could not be read", str(progress.fault))

@@ -15,6 +15,7 @@ import pytest
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.retry import MAX_REPEATS
+from runtui.headless import console
 from runtui.headless.bulk import update
 from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
@@ -186,6 +187,16 @@ def test_a_server_that_fails_for_a_while_is_asked_again(
     assert (code, wire.left) == (ExitCode.DONE, 0)
     assert ids(out)
     assert f"({status}); runtui asks again at " in err
+
+
+def test_a_wait_is_a_line_of_its_own_beside_lines_that_are_printed_meanwhile(
+    commands: Commands, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "can_rewrite_line", lambda: True)
+    wire = Refusing(commands, "/workflows", 503, 1)
+    (line,) = listed(commands.server()._replace(wire=wire), capsys)[2].splitlines(keepends=True)
+    assert line.startswith("The service is busy (503); runtui asks again at ")
+    assert line.endswith("\n")
 
 
 def test_workflows_on_a_page_that_cannot_be_read_are_reported_and_keep_their_runs(
