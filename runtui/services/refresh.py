@@ -94,6 +94,11 @@ class UnreadWorkflow(NamedTuple):
         return f"The runs of {self.short_name} could not all be read: {self.fault}"
 
     @property
+    def lacks_ids_only(self) -> bool:
+        """True if every run was read that has an id."""
+        return isinstance(self.fault, GraphError) and self.fault.lacks_ids
+
+    @property
     def words(self) -> str:
         """The message for a list without the runs of this workflow."""
         return f"The list is incomplete. {self}"

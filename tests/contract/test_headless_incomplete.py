@@ -118,10 +118,10 @@ class Forgetting(httpx.AsyncBaseTransport):
     """Sends the items of a kind without their id if a text is in them."""
 
     def __init__(self, commands: Commands, kind: str, part: str) -> None:
-        self._commands, self._kind, self._part = commands, kind, part
+        self._line, self._kind, self._part = commands.line, kind, part
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self._commands.line.handle_async_request(request)
+        response = await self._line.handle_async_request(request)
         body = json.loads(await response.aread())
         for item in body["value"] if request.url.path.endswith(self._kind) else ():
             if self._part in json.dumps(item):

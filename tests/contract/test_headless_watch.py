@@ -22,6 +22,7 @@ from runtui.headless.triage.watch import ReportedRuns, watch
 from runtui.services import refresh
 from tests import PATIENCE
 from tests.contract.headless_commands import ROOT, Commands, Out, refusing
+from tests.contract.test_headless_incomplete import Forgetting
 
 MAX_LISTINGS = 500
 """The number of listings after which a watch ends and its test fails: the expected run never came."""
@@ -160,6 +161,18 @@ def test_a_closed_terminal_ends_a_watch_in_order(commands: Commands, capsys: Out
     signal.signal(signal.SIGHUP, end_at_once)
     assert watched(commands, after(1, is_closed)) == ExitCode.DONE
     assert printed(capsys)
+
+
+def test_a_run_without_an_id_hides_no_other_run_of_its_workflow(
+    commands: Commands, capsys: Out, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    completed = {"filter_text": "status:completed"}
+    assert watched(commands, nothing, after(2, is_ended), **completed) == ExitCode.DONE
+    first, *others = printed(capsys)
+    fresh = Commands(commands.app, tmp_path / "fresh")
+    monkeypatch.setattr(fresh, "line", Forgetting(fresh, "/runs", first))
+    assert watched(fresh, nothing, after(2, is_ended), **completed) == ExitCode.DONE
+    assert printed(capsys) == others
 
 
 def test_a_watch_goes_on_where_it_ended(commands: Commands, capsys: Out) -> None:

@@ -195,15 +195,16 @@ class _Watch:
     async def _report_new(self) -> None:
         """Report the runs that begin to match, as many as are left."""
         query, store, reported = self._query(), self._workspace.store, self._reported
-        unread = {workflow.workflow_id for workflow in self._workspace.refresh.progress.missing}
+        missing = self._workspace.refresh.progress.missing
+        left_out = {workflow.workflow_id for workflow in missing if not workflow.lacks_ids_only}
 
         def matching() -> dict[str, str]:
             """Return the ids of the matching runs, with their workflow ids, without unread workflows."""
             with store.reading() as db:
-                return {run_id: workflow for run_id, workflow in found_ids(db, query) if workflow not in unread}
+                return {run_id: workflow for run_id, workflow in found_ids(db, query) if workflow not in left_out}
 
         found = await asyncio.to_thread(matching)
-        reported.keep(found, unread)
+        reported.keep(found, {workflow.workflow_id for workflow in missing})
         if self._options.watch_only and not reported.has_begun:
             reported.begin(found)
         for run_id in reported.new_among(found):
