@@ -56,7 +56,9 @@ class HelpLines(Widget):
         edit = draft.edits.get(field.name)
         if edit is not None and isinstance(edit.value, str) and field.kind == "datetime":
             reading = f"{edit.value} = {moment_reading(edit.value, now_ticks())}"
-        warnings = "  ".join(f"! {sentence}" for sentence in draft.warnings())
+        # Where the runs differ, only the draft of each one knows what else it sends.
+        seen = draft._replace(mode="changed") if form.shown is not None and form.shown.mixed else draft
+        warnings = "  ".join(f"! {sentence}" for sentence in seen.warnings())
         self.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
 
 
@@ -168,8 +170,8 @@ class FormView(ActionView[None]):
             return
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
         self._replace_draft(self.draft._replace(mode=mode))
-        words = "only what changed" if mode == "changed" else "every required property and what changed"
-        self.say(f"The request contains {words}.")
+        words = "Sends only what changed." if mode == "changed" else "Sends every required property and what changed."
+        self.say(words)
 
     def _replace_draft(self, draft: Draft) -> None:
         """Replace the draft, keep it, and put its texts into the fields."""
