@@ -117,7 +117,7 @@ def update(
 
         return send_to_one(session, which, make, options, reads_once=options.yes)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
-    make_bulk = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
+    make_bulk = partial(drafts_of, Draft("", "", {}, session.settings.body_mode, edits), busy=())
     return send_to(session, which, make_bulk, options)
 
 
@@ -325,7 +325,7 @@ async def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions)
             clear = [entry for entry in entries if entry not in doubtful]
             runs = [StoredRun(entry.run_id, entry.workflow_id, entry.workflow_name, {}) for entry in clear]
             found = await _read(workspace, runs)
-        bulk = drafts_to_undo(clear, {run.run_id: run.raw for run in found.runs})
+        bulk = drafts_to_undo(clear, {run.run_id: run.raw for run in found.runs}, workspace.settings.body_mode)
         anyway = "Add --seen-on-read-back to undo it anyway."
         doubts = {it.run_id: LeftOut("only seen on read-back", f"{doubt_of(it)} {anyway}") for it in doubtful}
         bulk = bulk._replace(left_out={**bulk.left_out, **found.left_out, **doubts})

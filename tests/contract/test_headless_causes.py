@@ -86,6 +86,18 @@ class WithoutBatch(Refusing):
         return await super().handle_async_request(request)
 
 
+def test_a_wait_for_results_is_reported(commands: Commands, capsys: Out) -> None:
+    server = commands.server()._replace(wire=Refusing(commands, "$batch", 503, 1))
+    assert list_causes(server, filter_text="", output="json") == ExitCode.DONE
+    assert capsys.readouterr().err.count("The service is busy (503); runtui asks again at ") == 1
+
+
+def test_nobody_is_found_where_not_everything_can_be_read_and_that_is_said(commands: Commands, capsys: Out) -> None:
+    with pytest.raises(RuntuiError, match="Nobody by that name"):
+        show_person(commands.server()._replace(wire=WithoutBatch(commands)), "anna", output="json")
+    assert "runtui: Not everything could be read. Access denied." in capsys.readouterr().err
+
+
 def test_results_read_earlier_are_not_requested_again(commands: Commands, capsys: Out) -> None:
     first = printed(commands, capsys)
     asked = len(commands.line.sent)

@@ -188,6 +188,21 @@ def test_a_server_that_fails_for_a_while_is_asked_again(
     assert f"({status}); runtui asks again at " in err
 
 
+def test_workflows_on_a_page_that_cannot_be_read_are_reported_and_keep_their_runs(
+    commands: Commands, capsys: Out
+) -> None:
+    server = commands.server(page_size=9)
+    part = server._replace(wire=Refusing(commands, "/workflows?$skiptoken", 404))
+    code, out, err = listed(part, capsys)
+    assert (code, bool(out)) == (ExitCode.NOT_DONE, True)
+    assert "The list is incomplete. The runs of some workflows could not all be read: Not found." in err
+    whole = ids(listed(server, capsys)[1])
+    code, again, err = listed(part, capsys, "csv")
+    assert (code, len(again.splitlines()) - 1) == (ExitCode.NOT_DONE, len(out.splitlines())), "all others are outdated"
+    assert "some workflows" not in err, "they are known by their names"
+    assert ids(listed(server, capsys)[1]) == whole
+
+
 def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Commands, capsys: Out) -> None:
     server = commands.server()._replace(wire=Refusing(commands, "/workflows", 500))
     with pytest.raises(RuntuiError, match="The runs could not be read"):
