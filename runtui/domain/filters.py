@@ -270,13 +270,15 @@ class _Reader:
     def _choice(self, field: FilterField, value: _Typed) -> str:
         if value.text.casefold() in _NOTHING and not value.quoted:
             return ""
-        names = field.choices.names if field.choices else ()
+        names, words = (field.choices.names, field.choices.words) if field.choices else ((), {})
         typed = value.text.casefold()
         for name in names:
             if name.casefold() == typed:
                 return name
         if not any(name.casefold().startswith(typed) for name in names):
-            possible = nearest_words(value.text, names) or f" Known: {', '.join(names)}."
+            if shown := next((name for name, word in words.items() if word.startswith(typed)), ""):
+                return shown
+            possible = nearest_words(value.text, (*names, *words.values())) or f" Known: {', '.join(names)}."
             self.hints.append(f"No known {field} begins with {value.text}.{possible}")
         return value.text
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import DASH, EMPTY_CELL, Align, Column, ListCell, Needs, Role, Show, text_cell
-from runtui.domain.properties import INT32_MAX, INT32_MIN, PROPERTIES, Property
+from runtui.domain.properties import INT32_MAX, INT32_MIN, PROCESSING_STATUS, PROPERTIES, Property
 from runtui.domain.text import cells_in, visible
 from runtui.domain.times import HOUR, distance, parse_many
 from runtui.domain.triage.memory import RunTriage
@@ -38,8 +38,6 @@ class StatusLook(NamedTuple):
     """The appearance and the meaning of one processingStatus."""
 
     name: str
-    word: str
-    """The status in one word; if empty, the name itself is shown."""
     glyph: str
     role: Role
     is_problem: bool = False
@@ -48,21 +46,26 @@ class StatusLook(NamedTuple):
     """True if the service is still processing the run, so that it can get stuck."""
 
     @property
+    def word(self) -> str:
+        """The status in one word; empty for an unknown one."""
+        return PROCESSING_STATUS.words.get(self.name, self.name)
+
+    @property
     def has_ended(self) -> bool:
         """True if the service has finished with the run; False for an unknown status."""
         return self.is_problem or self.name == "completed"
 
 
 _MOST_URGENT_FIRST: Final = (
-    StatusLook("failed", "failed", "✗", "status-failed", is_problem=True),
-    StatusLook("quarantined", "quarantined", "■", "status-problem", is_problem=True),
-    StatusLook("completedWithErrors", "partly", "!", "status-problem", is_problem=True),
-    StatusLook("canceled", "canceled", "⊘", "status-problem", is_problem=True),
-    StatusLook("", "", "?", "status-unknown"),
-    StatusLook("canceling", "canceling", "⊖", "status-active", is_active=True),
-    StatusLook("inProgress", "running", "●", "status-active", is_active=True),
-    StatusLook("queued", "queued", "◌", "status-waiting"),
-    StatusLook("completed", "completed", "✓", "status-done"),
+    StatusLook("failed", "✗", "status-failed", is_problem=True),
+    StatusLook("quarantined", "■", "status-problem", is_problem=True),
+    StatusLook("completedWithErrors", "!", "status-problem", is_problem=True),
+    StatusLook("canceled", "⊘", "status-problem", is_problem=True),
+    StatusLook("", "?", "status-unknown"),
+    StatusLook("canceling", "⊖", "status-active", is_active=True),
+    StatusLook("inProgress", "●", "status-active", is_active=True),
+    StatusLook("queued", "◌", "status-waiting"),
+    StatusLook("completed", "✓", "status-done"),
 )
 """The known statuses. The one without a name stands for every unknown or missing status."""
 

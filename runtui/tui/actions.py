@@ -178,6 +178,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": lambda now: None if now.has_run else NO_RUN,
     "row": lambda now: None if now.has_row else NO_ROW,
+    "row or run": lambda now: None if now.has_row or now.has_run else NO_ROW,
     "marks": lambda now: None if now.marks else "Nothing is marked.",
     "writing": lambda now: now.why_read_only,
     "editing": _may_edit,

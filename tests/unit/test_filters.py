@@ -83,6 +83,7 @@ ANY_OF_THE_RUNS = AnyOf(tuple(map(HasText, RUN_IDS)))
         ("status:pausedByPolicy", IsOneOf(STATUS, ("pausedByPolicy",))),
         ('status:"[/x] y"', IsOneOf(STATUS, ("[/x] y",))),
         ("status:none", IsOneOf(STATUS, ("",))),
+        ("status:Running,part", IsOneOf(STATUS, ("inProgress", "completedWithErrors"))),
         ("!status:failed", Not(IsOneOf(STATUS, ("failed",)))),
         ("type:ondemand", IsOneOf(TYPE, ("onDemand",))),
         ('wf:"Onboard pre-hire"', TextIs(WORKFLOW, "Onboard pre-hire")),
@@ -173,6 +174,7 @@ def test_an_invalid_filter_says_where_and_what_is_possible(text: str, position: 
     ("text", "hint"),
     [
         ("status:fialed", "No known status begins with fialed. Did you mean failed?"),
+        ("status:ruNing", "No known status begins with ruNing. Did you mean running?"),
         ("type:zzz", "No known type begins with zzz. Known: scheduled, onDemand"),
     ],
 )

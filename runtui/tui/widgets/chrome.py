@@ -243,6 +243,13 @@ class Status(NamedTuple):
     shown_while: Condition = always
     is_remark: bool = False
     """True if it says why a key did nothing; the next key that works clears it."""
+    since: float = 0.0
+    """When it appeared (monotonic seconds)."""
+
+    @property
+    def is_light(self) -> bool:
+        """True if it warns of nothing."""
+        return self.severity in ("information", "success")
 
 
 _SIGNS: dict[Severity, str] = {"information": "·", "success": "✓", "warning": "!", "error": "✗"}

@@ -64,7 +64,7 @@ class Acting(Feature):
                 await self._choose(count_words(len(marks), "run"), choices)
             return
         if (run_id := self._chrome.pin_run()) is None:
-            self._chrome.front.set_status(NO_RUN, "warning")
+            self._chrome.front.remark(NO_RUN, "warning")
             return
         if (stored := self._chrome.stored_run(run_id)) is None:
             return

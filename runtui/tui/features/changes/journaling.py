@@ -262,7 +262,7 @@ class Journaling(Feature):
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
         entry = write_words.change_to_undo(entries)
         if entry is None:
-            self._chrome.set_status(write_words.nothing_to_undo(entries), "warning")
+            self._chrome.front.remark(write_words.nothing_to_undo(entries), "warning")
             return
         view = self._chrome.front.view
         await self._undo(entry, "undo", lambda: self._chrome.is_in_front(view) and view.run_id == run_id)
