@@ -59,7 +59,7 @@ async def test_an_untrusted_service_gets_no_request(served: ServedAuthority, tmp
         MsalClient(settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp),
         pause=Pauses(),
     )
-    with pytest.raises(SignInError, match=r"cannot be reached.*certificate") as refused:
+    with pytest.raises(SignInError, match=r"did not answer as expected.*certificate") as refused:
         await by_device_code(sign_in, served.authority)
     assert refused.value.is_transient
     assert "ca-file" in refused.value.hint
@@ -76,7 +76,7 @@ async def test_a_missing_ca_file_is_reported(served: ServedAuthority, tmp_path: 
             http=lambda: SignInHttp(tmp_path / "absent.pem"),
         )
     )
-    with pytest.raises(SignInError, match="cannot be reached"):
+    with pytest.raises(SignInError, match="did not answer as expected"):
         await by_device_code(sign_in, served.authority)
     await sign_in.aclose()
 
