@@ -426,7 +426,7 @@ async def test_an_empty_box_says_once_what_can_be_typed_and_marks_a_cut(
         assert session.text().count(said) == 1
 
 
-async def test_what_is_typed_into_the_box_follows_the_filter_of_a_view_also_after_a_restart(open_session: Opener) -> None:
+async def test_what_is_typed_follows_the_filter_of_a_view_also_after_a_restart(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash", "x", "escape", "2", "slash")
         await session.type("wf:Onboard")
