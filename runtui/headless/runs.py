@@ -50,7 +50,7 @@ async def list_runs(
     full: bool,
     output: OutputFormat,
 ) -> int:
-    """Read all runs of all workflows, print those that match the filter, and return the exit code.
+    """Read all runs of all workflows, and print those that match the filter.
 
     JSON lines without `sort` and `limit` are printed page by page as the runs are read. A workflow that cannot be read
     to its end is reported, its remaining runs are left out, and the exit code is NOT_DONE.

@@ -102,7 +102,7 @@ Need = Literal[
     "", "run", "row", "row or run", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
     "bulk change", "open change", "failed change", "done change", "journal entry", "any entry", "undoable entry",
     "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code", "demo", "search",
-    "shell", "one run",
+    "shell",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
@@ -281,12 +281,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
     "edit": (
         Action("review", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, "valid change"),
         Action(
-            "changed_only",
-            ("ctrl+t", "f6"),
-            "send changed",
-            "Send only changed properties, or all required ones.",
-            60,
-            "one run",
+            "changed_only", ("ctrl+t", "f6"), "send changed", "Send only changed properties, or all required ones.", 60
         ),
         Action("revert", ("f8",), "revert", "Revert this field.", 50, "change"),
         Action("discard", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),

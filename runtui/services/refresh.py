@@ -80,7 +80,7 @@ class UnreadWorkflow(NamedTuple):
     """A workflow whose runs could not all be read."""
 
     workflow_id: str
-    """Empty for workflows that the service sent without an id."""
+    """Empty for workflows that nobody knows, because the list of workflows could not all be read."""
     name: str
     """The display name, or the id if there is none."""
     fault: RuntuiError
@@ -276,9 +276,9 @@ class Refresh:
                 workflows |= {item["id"]: item for item in page.items}
                 listing.now = _ticks(page.exchange.answered_at)
         except GraphError as error:
-            if not error.lacks_ids:
+            if not workflows or concerns_all(error.exchange):
                 raise
-            stored = {item["id"]: _name(item) for item in self._store.workflows()}  # any may be one without an id
+            stored = {item["id"]: _name(item) for item in self._store.workflows()}
             unlisted = {key: name for key, name in stored.items() if key not in workflows} or {"": "some workflows"}
             listing.missing += [UnreadWorkflow(key, name, error) for key, name in unlisted.items()]
         await asyncio.to_thread(self._store.put_workflows, workflows.values())

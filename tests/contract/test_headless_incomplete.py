@@ -7,12 +7,10 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
@@ -20,12 +18,10 @@ from runtui.graph.retry import MAX_REPEATS
 from runtui.headless.bulk import update
 from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
-from tests.contract.headless_commands import Commands, refusing
+from tests.contract.headless_commands import Commands, Out, refusing
 
 if TYPE_CHECKING:
     from runtui.headless.output import OutputFormat
-
-Out = pytest.CaptureFixture[str]
 
 
 class Refusing(httpx.AsyncBaseTransport):
@@ -42,11 +38,6 @@ class Refusing(httpx.AsyncBaseTransport):
             self.left -= 1
             return await refusing(self._status, **{"retry-after": "0"})(request, NotImplemented)
         return await self._commands.line.handle_async_request(request)
-
-
-@pytest.fixture
-def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
-    return Commands(sandbox_app, tmp_path)
 
 
 def listed(
@@ -195,6 +186,21 @@ def test_a_server_that_fails_for_a_while_is_asked_again(
     assert (code, wire.left) == (ExitCode.DONE, 0)
     assert ids(out)
     assert f"({status}); runtui asks again at " in err
+
+
+def test_workflows_on_a_page_that_cannot_be_read_are_reported_and_keep_their_runs(
+    commands: Commands, capsys: Out
+) -> None:
+    server = commands.server(page_size=9)
+    part = server._replace(wire=Refusing(commands, "/workflows?$skiptoken", 404))
+    code, out, err = listed(part, capsys)
+    assert (code, bool(out)) == (ExitCode.NOT_DONE, True)
+    assert "The list is incomplete. The runs of some workflows could not all be read: Not found." in err
+    whole = ids(listed(server, capsys)[1])
+    code, again, err = listed(part, capsys, "csv")
+    assert (code, len(again.splitlines()) - 1) == (ExitCode.NOT_DONE, len(out.splitlines())), "all others are outdated"
+    assert "some workflows" not in err, "they are known by their names"
+    assert ids(listed(server, capsys)[1]) == whole
 
 
 def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Commands, capsys: Out) -> None:

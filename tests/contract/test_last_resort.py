@@ -21,8 +21,7 @@ import runtui.__main__
 from runtui.cli import main
 from runtui.log import unhandled_errors_reported
 from tests import canary
-
-Out = pytest.CaptureFixture[str]
+from tests.contract.headless_commands import Out
 
 COMMANDS = {
     "runtui.headless.runs.list_runs": ["list", "--root", "http://127.0.0.1:1/beta"],

@@ -50,7 +50,7 @@ async def test_a_message_of_the_form_disappears_with_the_form(open_session: Open
     async with open_session(graph=Graph()) as session:
         await open_form(session)
         await session.press("ctrl+t")
-        assert session.status.text.startswith("The request contains only what changed")
+        assert session.status.text.startswith("Sends only what changed.")
         await session.press(leave)
         await session.until(lambda: session.view != "edit")
         assert session.status.text == ""

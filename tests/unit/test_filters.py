@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, timezone
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,20 +25,19 @@ from runtui.domain.filter_tree import (
 from runtui.domain.filters import MAX_TERMS, FilterError, parse_filter
 from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from tests import living_in, there
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 SECOND = TICKS_PER_SECOND
 DAY = 24 * 3600 * SECOND
-EAST = timezone(timedelta(hours=2))
 FIELD = {field.name: field for field in FILTER_FIELDS}
 STATUS, TYPE, WORKFLOW, ID = FIELD["status"], FIELD["type"], FIELD["workflow"], FIELD["id"]
 FAILED, STARTED, COMPLETED = FIELD["failed"], FIELD["started"], FIELD["completed"]
 
 
 def read(text: str) -> Filter:
-    found = parse_filter(text, NOW, EAST)
-    assert found is not None
-    return found
+    with living_in("UTC-2"):  # two hours east of it
+        return there(parse_filter(text, NOW))
 
 
 def tree(text: str) -> Node:

@@ -326,9 +326,7 @@ class SigningIn(Feature):
             words = sign_in_words.sign_in_needed(self._sign_in.state.needs_person)
             self._chrome.set_status(words, "warning", lambda: self._asked is not None or self._is_needed)
         else:
-            _: Worker[None] = app.run_worker(
-                self._open, group="show sign-in", exclusive=True, description="show sign-in"
-            )
+            self.in_worker(self._open(), "show sign-in", exclusive=True)
 
     async def action_sign_in(self) -> None:
         if self._chrome.front is self.screen:

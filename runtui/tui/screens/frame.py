@@ -274,10 +274,6 @@ class Chrome:
             self.front.draw()
 
 
-class Body(Horizontal):
-    """The left pane and the side panel."""
-
-
 class ViewScreen(DrawnOnce[ScreenResultType]):
     """A screen with the lines, the panel and one view; a view may ask a question.
 
@@ -312,7 +308,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._hints = HintBar(id="hints")
         yield self._header
         yield self._strip
-        yield Body(self._left, self.panel, id="body")
+        yield Horizontal(self._left, self.panel, id="body")
         yield self._status
         yield self._hints
 

@@ -339,8 +339,8 @@ def review_of(bulk: BulkDraft, target: Iterable[tuple[str, str]], *, hint: str, 
         facts.append(content(f"left out: {left_out}", "$text-warning"))
     facts += [Content("")] if facts else []
     facts += [Content.assemble((f"{name:10} ", "$text-muted"), content(value)) for name, value in target]
-    if several := bulk.drafts[0].unchanged_words():
-        facts.append(Content(f"Also sends {several}; the Request tab has the body."))
+    if also_sent := bulk.also_sent():
+        facts.append(Content(f"{also_sent}{'; the Request tab has the body' if bulk.is_one else ''}."))
     facts += _bodies(bulk)
     against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
     question, notes = content(_question(bulk)), _notes_of(bulk, against)

@@ -23,13 +23,13 @@ from textual.widget import Widget
 
 from runtui.domain.columns import Role
 from runtui.domain.plots import STRIP_DAYS, TenantCount, strip_text, tenant_counts, tenant_strip
-from runtui.domain.text import count_words
+from runtui.domain.text import count_words, visible
 from runtui.domain.times import second_text
 from runtui.keys.actions import view_keys
 from runtui.services.store.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
 from runtui.tui.actions import Hint
-from runtui.tui.text import content, fit, in_lines, middle, plain
+from runtui.tui.text import content, fit, in_lines, middle
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress
@@ -73,11 +73,11 @@ class HeaderLine(Widget):
         """Draw name, tenant, account and badges at the left, and counts and state at the right."""
         line, width = self.headline, self.content_size.width
         badges = "".join(f" {badge} " for badge in line.badges)
-        name, who = "runtui  ", f"  {plain(line.who)}" if line.who else ""
+        name, who = "runtui  ", f"  {visible(line.who)}" if line.who else ""
         room = width - cell_len(badges) - 2 * bool(badges) - cell_len(line.state) - 2
-        if cell_len(f"{name}{plain(line.tenant)}{who}") > room:
+        if cell_len(f"{name}{visible(line.tenant)}{who}") > room:
             name = ""
-        if cell_len(f"{plain(line.tenant)}{who}") > room:
+        if cell_len(f"{visible(line.tenant)}{who}") > room:
             who = ""
         tenant = middle(line.tenant, max(_LEAST_TENANT, room))
         left = Content.assemble(

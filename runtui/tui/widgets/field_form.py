@@ -26,10 +26,11 @@ from textual.strip import Strip
 
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
+from runtui.domain.text import visible
 from runtui.domain.times import ago, now_ticks, parse_ticks, since
 from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
-from runtui.tui.text import content, fit, plain, wrapped
+from runtui.tui.text import content, fit, wrapped
 from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.field_edit import (
     ChoiceMenu,
@@ -256,7 +257,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     def put(self, draft: Draft, now: Mapping[str, Any]) -> None:
         """Show a draft whose texts were not typed here; select the current field if its text is new."""
         text = draft.text(self.field)
-        if self.field.choices is None and self.edit.text != plain(text):
+        if self.field.choices is None and self.edit.text != visible(text):
             self.edit.show(text)
         self.show(draft, now)
 
