@@ -125,6 +125,7 @@ async def test_the_journal_tells_of_a_refused_try_as_waiting_until_it_is_given_u
         await session.press("J")
         await session.until(lambda: "↑ waiting" in session.text())
         assert "not done" not in session.inside(session.left)
+        await session.press("enter")
         await session.until(lambda: "#1 refused, tried again at" in session.inside(session.panel))
         await session.press("w")
         await session.until(lambda: "✗ not done" in session.inside(session.left))

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from runtui.auth.accounts import Account
 from runtui.auth.errors import not_signed_in
 from runtui.auth.flows import has_browser
-from runtui.auth.signin import Account, SignInState
+from runtui.auth.signin import SignInState
 from runtui.settings import SignInSettings
 from runtui.tui.words.sign_in_words import available_methods, short_name, who
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, Order, Role, in_order
 from runtui.domain.draft import NOT_RECEIVED, value_word
-from runtui.domain.properties import same_value
-from runtui.domain.report import Outcome
+from runtui.domain.report import Outcome, became
 from runtui.domain.times import clock_text, now_ticks, parse_ticks, second_text, ticks_of, to_datetime
 from runtui.domain.triage.service_actions import STATUS
 from runtui.graph.root import same_server
@@ -91,11 +91,8 @@ def _by_the_clock(entry: Entry, now: int) -> Iterator[str]:
     """Yield each changed property with old and new value; a status needs no name, and times are as in other columns if
     that distinguishes them."""
     for name, value in entry.after.items():
-        values = (entry.before.get(name, NOT_RECEIVED), value)
-        was, became = (_clock_word(each, now) for each in values)
-        if was == became:
-            was, became = map(value_word, values)
-        words = f"already {became}" if same_value(*values) else f"{was} → {became}"
+        was, by_clock = entry.before.get(name, NOT_RECEIVED), partial(_clock_word, now=now)
+        words = became(was, value, by_clock if by_clock(was) != by_clock(value) else value_word)
         yield words if name == STATUS else f"{name}: {words}"
 
 
