@@ -130,8 +130,14 @@ def unhandled_errors_reported(folder: Path) -> Iterator[None]:
 
     def dropped(failed: sys.UnraisableHookArgs) -> None:
         report(failed.exc_value)
-        if isinstance(failed.exc_value, KeyboardInterrupt):  # soon, from a thread: in here it would be dropped too
-            _thread.start_new_thread(os.kill, (os.getpid(), signal.SIGINT))
+        while isinstance(failed.exc_value, KeyboardInterrupt):
+            # From a thread, because in here it would be dropped too. Python looks for signals as this call ends, and
+            # not again before the hook has ended: if the thread was that fast, start another.
+            try:
+                _thread.start_new_thread(os.kill, (os.getpid(), signal.SIGINT))
+                return
+            except KeyboardInterrupt:
+                continue
 
     class Strays(logging.Handler):
         """Reports the errors that asyncio logs."""

@@ -44,7 +44,7 @@ def settings_of(choices: Choices, environ: Mapping[str, str] = os.environ) -> Se
     """
     cloud, root = _server(choices)
     host = root.split("://", 1)[1].split("/", 1)[0]
-    _check_ca_file(choices)
+    _check_files(choices)
     if not root_is_loopback(root):
         _check_proxies(choices, environ)
     values = setting_values(choices, environ) | {
@@ -157,19 +157,28 @@ def _is_given(choices: Choices, name: str) -> bool:
     return name in choices.values and choices.where(name) != OPTION_BY_NAME[name].azure
 
 
-def _check_ca_file(choices: Choices) -> None:
-    path: Path | None = choices.get("ca-file")
-    if path is None:
-        return
+def _check_files(choices: Choices) -> None:
+    """Refuse a pipe where a file is read later or again, and a `ca-file` without certificates."""
+    for name in ("certificate", "federated-token-file", "ca-file"):
+        path: Path | None = choices.get(name)
+        if path is None:
+            continue
+        try:
+            check_regular(path)
+            if name == "ca-file" and not _has_certificates(path):
+                _refuse(choices, name, f"{path} contains no PEM certificates.")
+        except OSError as error:
+            _refuse(choices, name, f"{path}: {error.strerror}.")
+
+
+def _has_certificates(path: Path) -> bool:
     import ssl
 
     try:
-        check_regular(path)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
-        _refuse(choices, "ca-file", f"{path} contains no PEM certificates.")
-    except OSError as error:
-        _refuse(choices, "ca-file", f"{path}: {error.strerror}.")
+        return False
+    return True
 
 
 def _check_proxies(choices: Choices, environ: Mapping[str, str]) -> None:

@@ -9,7 +9,6 @@ who signs in: an application's secret never replaces a person. The tokens of a p
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -141,8 +140,8 @@ class MsalClient:
 
     Methods raise RuntuiError or any error of MSAL: run them through `translate_errors`. A SignInError says that the
     token store or the sign-in service cannot be used. The requested scopes are those of the Graph root. `http` makes
-    the client of its requests, once, in a thread. Secrets are read from `environ` when needed. `clock` returns seconds
-    since 1970.
+    the client of its requests, once, in a thread. Secrets are read from the environment when needed. `clock` returns
+    seconds since 1970.
     """
 
     def __init__(
@@ -152,7 +151,6 @@ class MsalClient:
         root: str,
         state_folder: Path,
         http: Callable[[], HttpClient],
-        environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -160,7 +158,6 @@ class MsalClient:
         self.scopes = _scopes(settings, root)
         self._is_person = settings.method in PERSON_METHODS
         self._make_http = http
-        self._environ = environ
         self._lock = threading.Lock()
         self._http: HttpClient | None = None
         self._app: Any = None
@@ -303,7 +300,7 @@ class MsalClient:
 
     def _given(self) -> SignedIn:
         """Return the supplied token. A file is read again when its token ends; a variable never changes."""
-        value = given_token(self.settings, self._environ)
+        value = given_token(self.settings.token_file)
         claimed = read_claims(value)
         ends = None if claimed.expires_at is None else claimed.expires_at.timestamp()
         return SignedIn(
@@ -352,7 +349,7 @@ class MsalClient:
         if not settings.names_tenant:
             message = f"A program signs in to one tenant; {settings.tenant_id!r} is not one."
             raise SignInError("Which tenant?", message, "Set tenant-id in the profile.")
-        credential = program_credential(settings, self._environ)
+        credential = program_credential(settings)
         try:
             return msal.ConfidentialClientApplication(settings.client_id, client_credential=credential, **options)
         except ServiceError:

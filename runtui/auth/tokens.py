@@ -83,15 +83,14 @@ def environment_token(environ: Mapping[str, str] = os.environ) -> StaticToken:
     return StaticToken(value)
 
 
-def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
+def given_token(path: Path | None) -> str:
     """Return the bearer token in the profile's `token-file`, or in RUNTUI_TOKEN if no file is set.
 
     Raises:
         UsageError: there is no token, it cannot be used, or others may read the file.
     """
-    if settings.token_file is None:
-        return environment_token(environ).value
-    path = settings.token_file
+    if path is None:
+        return environment_token().value
     hint = f"Put only the access token into it, and run: chmod 600 {path}"
     try:
         # Do not block: the path may be a pipe. Reading one into which nothing was written yet returns None.
@@ -131,24 +130,24 @@ def _refuse(message: str, hint: str) -> NoReturn:
     raise UsageError("That token cannot be used", message, hint)
 
 
-def _secret_of(environ: Mapping[str, str], *names: str) -> str:
+def _secret_of(*names: str) -> str:
     """Return the first variable that is set, and register it for redaction; empty if none is."""
-    value = next((environ[name] for name in names if environ.get(name)), "")
+    value = next((value for name in names if (value := os.environ.get(name))), "")
     register_secret(value)
     return value
 
 
-def program_credential(settings: SignInSettings, environ: Mapping[str, str]) -> str | dict[str, Any]:
+def program_credential(settings: SignInSettings) -> str | dict[str, Any]:
     """Return MSAL's `client_credential` for the methods `secret`, `certificate` and `federated`.
 
     Raises:
         SignInError: the credential is missing or cannot be used.
     """
     if settings.method == "certificate":
-        return _certificate(settings, environ)
+        return _certificate(settings)
     if settings.method == "federated":
         return {"client_assertion": _federated_token(settings)}
-    secret = _secret_of(environ, "RUNTUI_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
+    secret = _secret_of("RUNTUI_CLIENT_SECRET", "AZURE_CLIENT_SECRET")
     if not secret:
         raise SignInError("No client secret", "RUNTUI_CLIENT_SECRET is not set.", "Set it, or choose another sign-in.")
     return secret
@@ -162,14 +161,14 @@ def bad_certificate(path: Path | None) -> SignInError:
     )
 
 
-def _certificate(settings: SignInSettings, environ: Mapping[str, str]) -> dict[str, Any]:
+def _certificate(settings: SignInSettings) -> dict[str, Any]:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     path = settings.certificate
     if path is None:
         raise SignInError("No certificate", "The profile names no file.", "Set certificate.")
-    password = _secret_of(environ, "RUNTUI_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD")
+    password = _secret_of("RUNTUI_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD")
     if path.suffix.lower() in (".pfx", ".p12"):
         return {"private_key_pfx_path": str(path), "public_certificate": True, "passphrase": password}
     pem = _read_text(path, "The certificate")

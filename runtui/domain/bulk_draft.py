@@ -1,18 +1,17 @@
 """One change to many runs: their common values, and a draft for each run.
 
-Invariant: a person edits one model, a `Draft` over the common values. Each run gets its own draft, with the edited
-values over its own; a run that would not change gets none. Relative times are resolved once, in the model, for all.
-So a bulk change writes the same value to every run.
+Invariant: a person edits one model, a `Draft` over the common values. Each run gets its own draft: the model over the
+run's own values; a run that would not change gets none. Relative times are resolved once, in the model, for all. So a
+bulk change writes the same value to every run.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.draft import NOT_RECEIVED, Draft, Edit, value_word
+from runtui.domain.draft import NOT_RECEIVED, Draft, value_word
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.rows import StoredRun
 from runtui.domain.text import count_words
@@ -90,6 +89,13 @@ class BulkDraft(NamedTuple):
         for sentence, count in found.items():
             yield sentence if count == len(self.drafts) else f"{sentence} ({count_words(count, 'run')})"
 
+    def also_sent(self) -> str:
+        """Return how many unchanged properties are sent too, in words; empty if none."""
+        counts = {len(draft.body()) - 1 - len(draft.changes()) for draft in self.drafts if isinstance(draft, Draft)}
+        most, whose = max(counts, default=0), "" if self.is_one else ", each run its own"
+        words = count_words(most, "unchanged required property", "unchanged required properties")
+        return f"Also sends {'up to ' if len(counts) > 1 else ''}{words}{whose}" if most else ""
+
     def left_out_words(self) -> str:
         """Return how many runs are left out, and why; empty if none."""
         found = Counter(why.counted for why in self.left_out.values())
@@ -118,17 +124,11 @@ def mixed_values(runs: Collection[StoredRun]) -> dict[str, str]:
     return mixed
 
 
-def model_of(runs: Collection[StoredRun], edits: Mapping[str, Edit]) -> Draft:
-    """Return the model for some runs, with earlier edits; an edit that is already true for all runs is dropped."""
-    return Draft("", "", {}, "changed", MappingProxyType(dict(edits))).rebased(common_values(runs))
-
-
 def drafts_of(model: Draft, runs: Sequence[StoredRun], busy: Collection[str], gone: Collection[str] = ()) -> BulkDraft:
     """Return the bulk change that a model without invalid fields makes to `runs`. `busy` are the ids of runs with a
     change in progress, `gone` of marked runs that are no longer listed.
     """
-    values = {name: edit.value for name, edit in model.edits.items()}
-    drafts = (Draft(run.run_id, run.workflow_id, run.raw, "changed").with_values(values) for run in runs)
+    drafts = (model._replace(run_id=run.run_id, workflow_id=run.workflow_id).rebased(run.raw) for run in runs)
     return bulk_of({**dict.fromkeys(gone, GONE), **{draft.run_id: draft for draft in drafts}}, busy)
 
 

@@ -15,7 +15,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, SENTINEL, Property, same_value
 from runtui.domain.rows import status_look
-from runtui.domain.text import count_words
 from runtui.errors import FieldError
 from runtui.redact import REDACTED
 
@@ -134,12 +133,6 @@ class Draft(NamedTuple):
             elif self.mode == "full" and item.required and item.name in self.received and item.name not in self.edits:
                 values[item.name] = self.received[item.name]
         return values
-
-    def unchanged_words(self) -> str:
-        """Return how many unchanged properties the body has, in words; empty if none."""
-        unchanged = len(self.body()) - 1 - len(self.changes())
-        words = count_words(unchanged, "unchanged required property", "unchanged required properties")
-        return words if unchanged else ""
 
     def body_text(self) -> str:
         """Return the body exactly as shown and sent: indented ASCII (other characters as \\u escapes)."""

@@ -124,13 +124,16 @@ FILTER_FIELDS: Final = (
 
 
 class HasText(NamedTuple):
-    """The workflow's name or the run's id, status or type contains the text, in any case."""
+    """The workflow's name or the run's id, status or type contains the text, in any case; a status also if the word
+    that lists show for it does."""
 
     text: str
 
     def where(self) -> Sql:
-        columns = ("workflow_key", "id_key", "status_key", "type_key")
-        return f"({' OR '.join(f'instr({name}, ?)' for name in columns)})", (self.text.casefold(),) * len(columns)
+        columns, text = ("workflow_key", "id_key", "status_key", "type_key"), self.text.casefold()
+        named = tuple(name.casefold() for name, word in PROCESSING_STATUS.words.items() if text in word)
+        conditions = [f"instr({name}, ?)" for name in columns] + ["status_key = ?"] * len(named)
+        return f"({' OR '.join(conditions)})", (*(text,) * len(columns), *named)
 
 
 class IsOneOf(NamedTuple):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta, tzinfo
+from datetime import timedelta
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from runtui.domain.columns import RowT
@@ -84,13 +84,11 @@ class FilterError(RuntuiError):
         self.length = length
 
 
-def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter | None:
-    """Parse a filter; None for a blank one, which finds every run. Relative times count from `now` (ticks). Days are in
-    `zone` (None: local).
-    """
+def parse_filter(text: str, now: int) -> Filter | None:
+    """Parse a filter; None for a blank one, which finds every run. Relative times count from `now` (ticks)."""
     if not text.strip():
         return None
-    reader = _Reader(text, FILTER_FIELDS, now, zone)
+    reader = _Reader(text, FILTER_FIELDS, now)
     tree = reader.alternatives()
     return Filter(text, tree, " ".join(reader.hints), reader.reads_results)
 
@@ -138,11 +136,10 @@ class _Typed(NamedTuple):
 class _Reader:
     """Parses a filter from left to right, with one method per rule of the grammar."""
 
-    def __init__(self, text: str, fields: Iterable[FilterField], now: int = 0, zone: tzinfo | None = None) -> None:
+    def __init__(self, text: str, fields: Iterable[FilterField], now: int = 0) -> None:
         self.text = text
         self.fields = {name.casefold(): field for field in fields for name in (field.name, *field.aliases)}
         self.now = now
-        self.zone = zone
         self.at = 0
         self.depth = 0
         self.terms = 0
@@ -273,13 +270,15 @@ class _Reader:
     def _choice(self, field: FilterField, value: _Typed) -> str:
         if value.text.casefold() in _NOTHING and not value.quoted:
             return ""
-        names = field.choices.names if field.choices else ()
+        names, words = (field.choices.names, field.choices.words) if field.choices else ((), {})
         typed = value.text.casefold()
         for name in names:
             if name.casefold() == typed:
                 return name
         if not any(name.casefold().startswith(typed) for name in names):
-            possible = nearest_words(value.text, names) or f" Known: {', '.join(names)}."
+            if shown := next((name for name, word in words.items() if word.startswith(typed)), ""):
+                return shown
+            possible = nearest_words(value.text, (*names, *words.values())) or f" Known: {', '.join(names)}."
             self.hints.append(f"No known {field} begins with {value.text}.{possible}")
         return value.text
 
@@ -291,7 +290,7 @@ class _Reader:
 
     def _time(self, field: FilterField, comparison: Operator, value: _Typed) -> Node:
         try:
-            first, end = _stretch(value.text.strip(), self.now, self.zone)
+            first, end = _stretch(value.text.strip(), self.now)
         except ValueError as error:
             raise value.error(f"{error} For example {field}>-24h.") from None
         if comparison == "=" and re.fullmatch(_RELATIVE, value.text.strip().lower()):
@@ -316,15 +315,15 @@ class _Reader:
         return False
 
 
-def _stretch(text: str, now: int, zone: tzinfo | None) -> tuple[int, int]:
+def _stretch(text: str, now: int) -> tuple[int, int]:
     """Return the period that a text names, in ticks, end excluded: a whole day, minute or second, or a single tick."""
-    first = parse_ticks(interpret(text, now, zone))
+    first = parse_ticks(interpret(text, now))
     if re.fullmatch(_DAY, text.lower()):
         try:
-            tomorrow = to_datetime(first, zone).date() + timedelta(days=1)
+            tomorrow = to_datetime(first).date() + timedelta(days=1)
         except OverflowError:
             return first, MAX_TICKS + 1
-        return first, parse_ticks(interpret(tomorrow.isoformat(), now, zone))
+        return first, parse_ticks(interpret(tomorrow.isoformat(), now))
     if re.fullmatch(_RELATIVE, text.lower()) or "." in text:
         return first, first + 1
     return first, first + TICKS_PER_SECOND * (60 if re.fullmatch(_TO_THE_MINUTE, text) else 1)

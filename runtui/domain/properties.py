@@ -47,12 +47,15 @@ SENTINEL: Final = "unknownFutureValue"
 
 
 class OpenEnum:
-    """A Graph enumeration: its known members, in the order of the choices, each with its meaning in a few words."""
+    """A Graph enumeration: its known members, in the order of the choices, each with its meaning in a few words. Some
+    are shown in lists by a word of our own."""
 
-    def __init__(self, name: str, meanings: Mapping[str, str]) -> None:
+    def __init__(self, name: str, meanings: Mapping[str, str], words: Mapping[str, str] = MappingProxyType({})) -> None:
         self.name = name
         self.names = tuple(meanings)
-        self._meanings = meanings
+        self.words = words
+        """The words that are not the member's own name, by that name."""
+        self._meanings = {member: f"{words.get(member, '')}: {text}".lstrip(": ") for member, text in meanings.items()}
 
     def is_known(self, value: str) -> bool:
         return value in self._meanings
@@ -68,13 +71,14 @@ PROCESSING_STATUS: Final = OpenEnum(
         "queued": "waiting to start",
         "inProgress": "the first task has begun",
         "completed": "success for every user",
-        "completedWithErrors": "succeeded for some users only",
+        "completedWithErrors": "succeeded for some users",
         "canceled": "stopped before it finished",
         "failed": "all tasks failed for all users",
         "canceling": "being canceled",
         "quarantined": "held back: too many users at once",
         SENTINEL: "a placeholder; services refuse it",
     },
+    {"inProgress": "running", "completedWithErrors": "partly"},
 )
 
 EXECUTION_TYPE: Final = OpenEnum(

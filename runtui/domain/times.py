@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import re
 import time
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from typing import Final
 
@@ -39,9 +41,8 @@ _MOMENT: Final = re.compile(
 )
 """A valid time, except that the pattern cannot check the hour, the day and the offset."""
 
-_USUAL: Final = re.compile(r"....-..-..T(?!24)..:..:..(?:\.\d{1,7})?Z", re.ASCII).fullmatch
-"""Match the form that Graph sends; `datetime` checks the other digits. A listing reads four of them of each run, and
-`_MOMENT` takes twice as long."""
+_USUAL: Final = re.compile(r"(?:....-..-..T(?!24)..:..:..(?:\.\d{1,7})?Z\n)*", re.ASCII).fullmatch
+"""Match lines in the form that Graph sends; `datetime` checks the other digits."""
 
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -56,13 +57,6 @@ _OFF_CALENDAR: Final = "A date-time lies between the years 0001 and 9999 (UTC)."
 
 def parse_ticks(text: str) -> int:
     """Parse an OData DateTimeOffset ("2026-11-20T09:15:03.9206151Z", or with an offset) into ticks."""
-    if _USUAL(text):
-        try:
-            since = datetime.fromisoformat(text) - _YEAR_ONE
-            seventh = int(text[26]) if len(text) == 28 else 0
-            return (since.days * 86_400 + since.seconds) * TICKS_PER_SECOND + since.microseconds * 10 + seventh
-        except ValueError:
-            pass  # the pattern says what is wrong
     match = _MOMENT.fullmatch(text)
     if match is None:
         raise ValueError(_why_no_moment(text))
@@ -70,6 +64,30 @@ def parse_ticks(text: str) -> int:
     seconds = _seconds_of_day(hour[11:], minute, second)
     ticks = (_date(hour[:10]).toordinal() - 1) * DAY + seconds * TICKS_PER_SECOND + int(fraction.ljust(7, "0"))
     return ticks if zone in "Zz" else _on_calendar(ticks - _offset(zone))
+
+
+def parse_many(texts: Sequence[str], otherwise: int) -> list[int]:
+    """Parse DateTimeOffsets into ticks, and text that is none into `otherwise`.
+
+    If all have the form that Graph sends, this takes a fourth of the time of `parse_ticks`: a listing reads four times
+    of each run.
+    """
+    if _USUAL("\n".join((*texts, ""))):
+        with suppress(ValueError):
+            return [
+                ((since := moment - _YEAR_ONE).days * 86_400 + since.seconds) * TICKS_PER_SECOND
+                + since.microseconds * 10
+                + (int(text[26]) if len(text) == 28 else 0)
+                for text, moment in zip(texts, map(datetime.fromisoformat, texts), strict=True)
+            ]
+    return [_ticks_or(otherwise, text) for text in texts]
+
+
+def _ticks_or(otherwise: int, text: str) -> int:
+    try:
+        return parse_ticks(text)
+    except ValueError:
+        return otherwise
 
 
 def _why_no_moment(text: str) -> str:
@@ -129,13 +147,13 @@ def ticks_of(moment: datetime) -> int:
     return parse_ticks(moment.isoformat())
 
 
-def to_datetime(ticks: int, zone: tzinfo | None = None) -> datetime:
-    """Return ticks as an aware datetime in `zone` (None: local), cut to microseconds. Only for display.
+def to_datetime(ticks: int) -> datetime:
+    """Return ticks as an aware datetime in the local zone, cut to microseconds. Only for display.
 
     Raises:
-        OverflowError: the time is outside the calendar in that zone.
+        OverflowError: the time is outside the local calendar.
     """
-    return (_YEAR_ONE + timedelta(microseconds=ticks // 10)).astimezone(zone)
+    return (_YEAR_ONE + timedelta(microseconds=ticks // 10)).astimezone()
 
 
 def local_text(ticks: int) -> str:
@@ -230,11 +248,11 @@ def length_words(seconds: float) -> str:
     return duration_text(math.ceil(seconds) * TICKS_PER_SECOND)
 
 
-def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
+def interpret(text: str, now: int) -> str:
     """Convert a time that a person typed into DateTimeOffset text to send.
 
     A full DateTimeOffset keeps its digits. "now", "-2h" and "now+90m" are relative to `now` (ticks), in whole seconds.
-    "tomorrow 09:00", "2026-11-20 09:00" and "2026-11-20" (the start of the day) are in `zone` (None: local).
+    "tomorrow 09:00", "2026-11-20 09:00" and "2026-11-20" (the start of the day) are in the local zone.
     """
     typed = text.strip()
     word = typed.lower()
@@ -244,10 +262,10 @@ def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
         distance = parse_duration(shift[2])
         return _whole_seconds(_on_calendar(now + distance if shift[1] == "+" else now - distance))
     if named := re.fullmatch(_DAY_WORD, word):
-        day = (to_datetime(now, zone) + timedelta(days=_DAY_SHIFT[named[1]])).date()
-        return _on_wall_clock(day, named[2], named[3], named[4], zone) if named[2] else _start_of_day(day, zone)
+        day = (to_datetime(now) + timedelta(days=_DAY_SHIFT[named[1]])).date()
+        return _on_wall_clock(day, named[2], named[3], named[4]) if named[2] else _start_of_day(day)
     if re.fullmatch(_DATE, typed):
-        return _start_of_day(_date(typed), zone)
+        return _start_of_day(_date(typed))
     typed = typed.upper().replace(" ", "T")
     match = _DATE_TIME.fullmatch(typed)
     if match is None:
@@ -258,18 +276,18 @@ def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
         return typed if second else f"{typed[:16]}:00{typed[16:]}"
     if fraction:
         raise ValueError("A time with a fraction needs Z or an offset such as +01:00 at its end.")
-    return _on_wall_clock(_date(hour[:10]), hour[11:], minute, second, zone)
+    return _on_wall_clock(_date(hour[:10]), hour[11:], minute, second)
 
 
 def _whole_seconds(ticks: int) -> str:
     return format_ticks(ticks - ticks % TICKS_PER_SECOND)
 
 
-def _start_of_day(day: date, zone: tzinfo | None) -> str:
+def _start_of_day(day: date) -> str:
     """Return the first time of a day as text; if the clocks skip midnight, the time of the skip."""
     midnight = datetime.combine(day, clock.min)
-    shown = _moments_of(midnight, zone)
-    return _utc_text(shown[0] if shown else _candidates(midnight, zone)[-1])
+    shown = _moments_of(midnight)
+    return _utc_text(shown[0] if shown else _candidates(midnight)[-1])
 
 
 def day_starts(days: int, now: int) -> tuple[int, ...]:
@@ -278,28 +296,28 @@ def day_starts(days: int, now: int) -> tuple[int, ...]:
     The result is `days` + 1 values in ticks.
     """
     today = to_datetime(now).date()
-    return tuple(parse_ticks(_start_of_day(today - timedelta(days=back), None)) for back in range(days - 1, -2, -1))
+    return tuple(parse_ticks(_start_of_day(today - timedelta(days=back))) for back in range(days - 1, -2, -1))
 
 
-def _on_wall_clock(day: date, hour: str, minute: str, second: str | None, zone: tzinfo | None) -> str:
+def _on_wall_clock(day: date, hour: str, minute: str, second: str | None) -> str:
     """Return a local wall-clock time as UTC text; raise ValueError if the clocks skip it or show it twice."""
     wall = datetime.combine(day, clock.min) + timedelta(seconds=_seconds_of_day(hour, minute, second))
-    shown = _moments_of(wall, zone)
+    shown = _moments_of(wall)
     if len(shown) == 1:
         return _utc_text(shown[0])
     what = f"{wall:%H:%M} comes twice" if shown else f"The clocks skip {wall:%H:%M}"
     raise ValueError(f"{what} on {day}: type the moment with an offset such as +01:00.")
 
 
-def _moments_of(wall: datetime, zone: tzinfo | None) -> list[datetime]:
+def _moments_of(wall: datetime) -> list[datetime]:
     """Return the UTC times, in order, at which the clock shows `wall`: one, or two or none if the clocks change."""
-    return [moment for moment in _candidates(wall, zone) if moment.astimezone(zone).replace(tzinfo=None) == wall]
+    return [moment for moment in _candidates(wall) if moment.astimezone().replace(tzinfo=None) == wall]
 
 
-def _candidates(wall: datetime, zone: tzinfo | None) -> list[datetime]:
+def _candidates(wall: datetime) -> list[datetime]:
     """Return `wall` as UTC with the offsets before and after a change of the clocks, in order."""
     try:
-        return sorted({wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
+        return sorted({wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1)})
     except (OverflowError, ValueError, OSError):
         raise ValueError(_OFF_CALENDAR) from None
 

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from runtui.domain.report import Outcome, sentences
+from runtui.domain.text import count_words
 from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import PERMISSIONS, ServiceAction
 from runtui.graph.exchange import THROTTLING, AnswerError, Exchange, Failure, FailureKind
@@ -170,7 +171,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
     FailureKind.SETUP: (
         "The connection cannot be set up",
-        "Check ca-file and proxy, or the variables SSL_CERT_FILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
+        "Check ca-file and proxy, or the variables SSL_CERT_FILE, SSLKEYLOGFILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
     ),
     FailureKind.NAME: ("The host name cannot be resolved", "Check the root for a typo, and the network."),
     FailureKind.CONNECTION_REFUSED: (
@@ -225,6 +226,13 @@ def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
     """Return the fault of a well-formed answer with the wrong content, such as another run's id."""
     hint = "Read the full response." if writing else _NOT_GRAPH.hint  # the Log tab leaves listings out
     return _fault(exchange, FaultText("The response does not match the request", message, hint), _unproved(writing))
+
+
+def without_ids(exchange: Exchange, count: int) -> Fault:
+    """Return the fault of a list whose other items were read."""
+    message = f"Not shown: {count_words(count, 'item')} of a list, because nothing can refer to them."
+    words = FaultText("The service sent items without an id", message, _SERVER_ERROR.hint)
+    return _fault(exchange, words, Outcome.NOT_DONE)
 
 
 def unconfirmed(exchange: Exchange) -> Fault:

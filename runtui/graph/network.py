@@ -102,8 +102,9 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
 
 def _system_trust() -> ssl.SSLContext:
     if sys.platform == "linux":
-        if bundle := os.environ.get("SSL_CERT_FILE"):
-            check_regular(Path(bundle))
+        for variable in ("SSL_CERT_FILE", "SSLKEYLOGFILE"):
+            if path := os.environ.get(variable):
+                check_regular(Path(path))
         context = ssl.create_default_context()
         # Load the bundle once, here: truststore would load it again for each connection, on the event loop.
         if context.get_ca_certs():

@@ -1,1 +1,1 @@
-"""The commands: the services of runtui without a screen."""
+"""The commands: the services of runtui without a screen. Each returns the exit code of the process."""

@@ -29,7 +29,7 @@ from runtui.domain.triage.service_actions import (
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import ExitCode, UsageError, nearest_words
 from runtui.graph.pages import all_items
-from runtui.headless.bulk import is_one, send_to, send_to_one
+from runtui.headless.bulk import Which, send_to, send_to_one
 from runtui.headless.changes import ChangeOptions, check_consent, nothing_sent_if_cancelled, send
 from runtui.headless.console import command, narrate
 from runtui.headless.output import print_lines
@@ -42,7 +42,7 @@ _ActionOnRun: TypeAlias = Callable[[str, str], ServiceAction]
 
 
 def cancel_runs(session: SessionSpec, run_ids: Sequence[str], **how: Any) -> int:
-    """Cancel queued or running runs and return the exit code. `how` are the arguments of `_act_on`.
+    """Cancel queued or running runs. `how` are the arguments of `_act_on`.
 
     Raises:
         RuntuiError: nobody can confirm, or the run cannot be read. Nothing was sent.
@@ -51,7 +51,7 @@ def cancel_runs(session: SessionSpec, run_ids: Sequence[str], **how: Any) -> int
 
 
 def reprocess_runs(session: SessionSpec, run_ids: Sequence[str], *, scope: str, **how: Any) -> int:
-    """Process runs again in new runs and return the exit code. `scope` is a key of `SCOPES`. See `cancel_runs`."""
+    """Process runs again in new runs. `scope` is a key of `SCOPES`. See `cancel_runs`."""
     return _act_on(session, run_ids, partial(reprocess, scope=scope), **how)
 
 
@@ -65,21 +65,20 @@ def _act_on(
     follow: bool = False,
     **how: Any,
 ) -> int:
-    """Send an action for one or several runs, named as in `bulk.update`, and return the exit code.
+    """Send an action for one or several runs; for the runs see `Which`.
 
     `follow` reports the started or canceled run until its end. `how` are the fields of `ChangeOptions`.
     """
-    options = ChangeOptions(**how)
-    if is_one(run_ids, filter_text):
+    which, options = Which(run_ids, filter_text, workflow_id), ChangeOptions(**how)
+    if which.is_one:
 
         def make_one(workflow_id: str, received: Mapping[str, Any]) -> BulkDraft:
             return _bulk(make(workflow_id, received["id"]), received)
 
-        return send_to_one(session, run_ids[0], workflow_id, make_one, options, follow=follow)
+        return send_to_one(session, which, make_one, options, follow=follow)
     if follow:
         raise UsageError("Nothing was sent", "--follow follows one run.", "Omit it, or name one run by its id.")
-    make_bulk = partial(actions_of, make, busy=())
-    return send_to(session, run_ids, make_bulk, options, filter_text=filter_text, workflow_id=workflow_id)
+    return send_to(session, which, partial(actions_of, make, busy=()), options)
 
 
 def _bulk(action: ServiceAction, received: Mapping[str, Any]) -> BulkDraft:
@@ -89,14 +88,13 @@ def _bulk(action: ServiceAction, received: Mapping[str, Any]) -> BulkDraft:
 
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
-    """Run a workflow on demand and return the exit code. `users` are ids or sign-in names. See `cancel_runs`."""
-    return _act_on_workflow(session, workflow, users, run_on_demand, ChangeOptions(**how))
+    """Run a workflow on demand. `users` are ids or sign-in names. See `cancel_runs`."""
+    return _act_on_workflow(session, workflow, users, run_on_demand, **how)
 
 
 def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
-    """Clear the quarantine of a workflow and return the exit code. See `cancel_runs`."""
-
-    return _act_on_workflow(session, workflow, (), lambda found, _people: clear_quarantine(found), ChangeOptions(**how))
+    """Clear the quarantine of a workflow. See `cancel_runs`."""
+    return _act_on_workflow(session, workflow, (), lambda found, _people: clear_quarantine(found), **how)
 
 
 @command
@@ -105,9 +103,10 @@ async def _act_on_workflow(
     wanted: str,
     users: Sequence[str],
     make: Callable[[str, list[str]], ServiceAction],
-    options: ChangeOptions,
+    **how: Any,
 ) -> int:
-    """Send the action that `make` returns for a workflow id and user ids, and return the exit code."""
+    """Send the action that `make` returns for a workflow id and user ids."""
+    options = ChangeOptions(**how)
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
@@ -120,7 +119,7 @@ async def _act_on_workflow(
 async def resume_task(
     session: SessionSpec, run_id: str, *, end: TaskEnd, task: str = "", workflow_id: str | None = None, **how: Any
 ) -> int:
-    """Resume a task of a run in place of its custom task extension and return the exit code. See `cancel_runs`.
+    """Resume a task of a run in place of its custom task extension. See `cancel_runs`.
 
     `task` is the id of the task's result; empty for the only waiting one.
     """
@@ -151,7 +150,7 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
 
 @command
 async def preview(session: SessionSpec, workflow: str, *, output: str) -> int:
-    """Print the tasks of a workflow that the service expects to fail, and return the exit code."""
+    """Print the tasks of a workflow that the service expects to fail."""
     async with connected(session) as workspace:
         answer = await workspace.client.preview_task_failures((await _workflow(workspace, workflow))["id"])
         if answer.entity is None:

@@ -66,6 +66,20 @@ _PERHAPS_UNREAD: Final = LeftOut(
 )
 
 
+class Which(NamedTuple):
+    """The runs that a command names: by their ids ("-" reads ids from standard input, one per line), or by a filter."""
+
+    run_ids: Sequence[str]
+    filter_text: str | None = None
+    workflow_id: str | None = None
+    """The workflow of all runs; None looks it up."""
+
+    @property
+    def is_one(self) -> bool:
+        """True if exactly one run is named by its id."""
+        return self.filter_text is None and len(self.run_ids) == 1 and STANDARD_INPUT not in self.run_ids
+
+
 class _Found(NamedTuple):
     """The runs that a command changes."""
 
@@ -84,18 +98,16 @@ def update(
     workflow_id: str | None = None,
     **how: Any,
 ) -> int:
-    """Change properties of one or several runs and return the exit code.
+    """Change properties of one or several runs; for the runs see `Which`.
 
-    The runs are those of `run_ids` ("-" reads ids from standard input, one per line), or those that match
-    `filter_text`. `workflow_id` is the workflow of all runs; None looks it up. An assignment is `name=value` with the
-    value as typed into the form. `how` are the fields of `ChangeOptions`.
+    An assignment is `name=value` with the value as typed into the form. `how` are the fields of `ChangeOptions`.
 
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
     """
-    now, options = now_ticks(), ChangeOptions(**how)
+    which, now, options = Which(run_ids, filter_text, workflow_id), now_ticks(), ChangeOptions(**how)
     texts = read_assignments(assignments, now)
-    if is_one(run_ids, filter_text):
+    if which.is_one:
 
         def make(workflow_id: str, received: Mapping[str, Any]) -> BulkDraft:
             draft = Draft(received["id"], workflow_id, received, session.settings.body_mode)
@@ -103,24 +115,23 @@ def update(
                 draft = draft.typed(name, text, now)
             return bulk_of({draft.run_id: draft})._replace(is_one=True)
 
-        return send_to_one(session, run_ids[0], workflow_id, make, options, reads_once=options.yes)
+        return send_to_one(session, which, make, options, reads_once=options.yes)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
-    make_bulk = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
-    return send_to(session, run_ids, make_bulk, options, filter_text=filter_text, workflow_id=workflow_id)
+    make_bulk = partial(drafts_of, Draft("", "", {}, session.settings.body_mode, edits), busy=())
+    return send_to(session, which, make_bulk, options)
 
 
 @command
 async def send_to_one(
     session: SessionSpec,
-    run_id: str,
-    workflow_id: str | None,
+    which: Which,
     make: Callable[[str, Mapping[str, Any]], BulkDraft],
     options: ChangeOptions,
     *,
     reads_once: bool = False,
     follow: bool = False,
 ) -> int:
-    """Review and send what `make` returns for a workflow id and the run as received; return the exit code.
+    """Review and send what `make` returns for a workflow id and the run as received.
 
     With `reads_once` the run is not read again before the request: nobody takes time for a review. `follow` is as in
     `send`.
@@ -128,8 +139,8 @@ async def send_to_one(
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
-            await settle_earlier(workspace, options, run_id)
-            workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
+            await settle_earlier(workspace, options, which.run_ids[0])
+            workflow_id, run_id = await find_run(workspace, which.run_ids[0], which.workflow_id)
             if reads_once:
                 narrate(f"{Step.READING.value}…")
             received, answer = await run_and_answer(workspace, workflow_id, run_id)
@@ -169,27 +180,19 @@ def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
     return texts
 
 
-def is_one(run_ids: Sequence[str], filter_text: str | None) -> bool:
-    """Return True if a command names exactly one run by its id."""
-    return filter_text is None and len(run_ids) == 1 and STANDARD_INPUT not in run_ids
-
-
 def send_to(
     session: SessionSpec,
-    run_ids: Sequence[str],
+    which: Which,
     make_bulk: Callable[[Sequence[StoredRun]], BulkDraft],
     options: ChangeOptions,
-    *,
-    filter_text: str | None = None,
-    workflow_id: str | None = None,
 ) -> int:
-    """Review and send what `make_bulk` returns for the runs, and return the exit code. See `update` for the rest."""
-    if bool(run_ids) == (filter_text is not None):
+    """Review and send what `make_bulk` returns for the runs."""
+    if bool(which.run_ids) == (which.filter_text is not None):
         raise UsageError("Which runs?", "Name either their ids (- for those on standard input) or a --filter.")
     check_consent(session.settings, options)
-    if filter_text is None:
-        find = partial(_named, _with_standard_input(run_ids), workflow_id)
-    elif (wanted := parse_filter_option(filter_text)) is not None:
+    if which.filter_text is None:
+        find = partial(_named, _with_standard_input(which.run_ids), which.workflow_id)
+    elif (wanted := parse_filter_option(which.filter_text)) is not None:
         find = partial(_filtered, wanted)
     else:
         hint = "Name what they have in common."
@@ -293,7 +296,7 @@ def _unread(answer: Answer) -> LeftOut:
 
 
 def undo(line: CommandLine, number: int, *, batch: bool = False, **how: Any) -> int:
-    """Undo a change, or with `batch` its whole bulk change, and return the exit code. `how` is as in `update`.
+    """Undo a change, or with `batch` its whole bulk change. `how` is as in `update`.
 
     Raises:
         RuntuiError: it is not part of a bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
@@ -306,7 +309,7 @@ def undo(line: CommandLine, number: int, *, batch: bool = False, **how: Any) -> 
 
 @command
 async def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions) -> int:
-    """Undo the bulk change of an entry and return the exit code."""
+    """Undo the bulk change of an entry."""
     if not entry.batch:
         raise UsageError(f"#{entry.number} was sent alone", "It belongs to no bulk change.", "Omit --batch to undo it.")
     check_consent(session.settings, options)
@@ -322,7 +325,7 @@ async def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions)
             clear = [entry for entry in entries if entry not in doubtful]
             runs = [StoredRun(entry.run_id, entry.workflow_id, entry.workflow_name, {}) for entry in clear]
             found = await _read(workspace, runs)
-        bulk = drafts_to_undo(clear, {run.run_id: run.raw for run in found.runs})
+        bulk = drafts_to_undo(clear, {run.run_id: run.raw for run in found.runs}, workspace.settings.body_mode)
         anyway = "Add --seen-on-read-back to undo it anyway."
         doubts = {it.run_id: LeftOut("only seen on read-back", f"{doubt_of(it)} {anyway}") for it in doubtful}
         bulk = bulk._replace(left_out={**bulk.left_out, **found.left_out, **doubts})
@@ -356,7 +359,7 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
 
 @command
 async def undo_entry(session: SessionSpec, entry: Entry, options: ChangeOptions) -> int:
-    """Undo the change of a journal entry and return the exit code.
+    """Undo the change of a journal entry.
 
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.

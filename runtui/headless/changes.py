@@ -15,14 +15,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.bulk_draft import MAX_BY_KEY, UNCHANGED, BulkDraft
 from runtui.domain.draft import NOT_RECEIVED, Change, Draft
-from runtui.domain.report import Outcome, Report, counted, sentences
+from runtui.domain.report import Outcome, counted, sentences
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import length_words
-from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.client import Answer
 from runtui.graph.retry import Wait
@@ -135,33 +135,33 @@ async def send(
     workspace: Workspace,
     bulk: BulkDraft,
     options: ChangeOptions,
-    names: Mapping[str, str] | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
     *,
     fresh: Answer | None = None,
     follow: bool = False,
 ) -> int:
     """Review, confirm and send changes, print the outcome of each, and return the exit code of the worst.
 
-    `names` are the names of the workflows of many runs, by run id; None for a single change. For that, `fresh` is as in
+    `names` are the names of the workflows of many runs, by run id. For a single change, `fresh` is as in
     `SaveQueue.submit`, and `follow` reports the run that the action started or canceled until its end.
 
     Raises:
         UsageError: a draft has errors, or the session is read-only.
     """
-    lines = _Lines(workspace, names, options)
+    lines = _Lines(workspace, bulk, names, options)
     with nothing_sent_if_cancelled():
         narrate(*_review(workspace, bulk))
         if options.dry_run:
-            lines.print_requests(bulk)
+            lines.print_requests()
             return ExitCode.DONE
         if bulk.drafts and not options.yes and not await _is_confirmed(bulk):
-            lines.print_unconfirmed(bulk)
+            lines.print_unconfirmed()
             return ExitCode.NOT_DONE
-    lines.print_left_out(bulk)
+    lines.print_left_out()
     if not bulk.drafts:
         return lines.exit_code
     follower = _Follower(workspace, lines, can_ask=not options.yes)
-    if names is None:
+    if bulk.is_one:
         save = await follower.follow([workspace.saves.submit(bulk.drafts[0], why=options.reason, fresh=fresh)])
     else:
         sent = workspace.saves.submit_many(bulk.drafts, may_hold=not options.keep_going, why=options.reason)
@@ -186,7 +186,7 @@ def _review(workspace: Workspace, bulk: BulkDraft) -> Iterator[str]:
     yield from (f"  {name:{width}}  {before} → {after}" for name, before, after in changes)
     if bulk.action is not None and not changes:
         yield f"  {bulk.action.words}"
-    yield from (f"Also sends {several}." for draft in bulk.drafts[:1] if (several := draft.unchanged_words()))
+    yield from (f"{also_sent}." for also_sent in (bulk.also_sent(),) if also_sent)
     if not bulk.is_one and (words := bulk.left_out_words()):
         yield f"Left out: {words}."
     yield from bulk.notes
@@ -228,12 +228,13 @@ async def _report_run(workspace: Workspace, save: Save, options: ChangeOptions) 
 
 
 class _Lines:
-    """Prints a line for each run and counts the outcomes. `names` are as in `send`."""
+    """Prints a line for each run and counts the outcomes. The arguments are those of `send`."""
 
-    def __init__(self, workspace: Workspace, names: Mapping[str, str] | None, options: ChangeOptions) -> None:
+    def __init__(self, workspace: Workspace, bulk: BulkDraft, names: Mapping[str, str], options: ChangeOptions) -> None:
         self._workspace = workspace
+        self._bulk = bulk
         self._names = names
-        is_piped = names is not None and not options.output and not sys.stdout.isatty()
+        is_piped = not bulk.is_one and not options.output and not sys.stdout.isatty()
         self._as_json = options.output == "json" or is_piped
         self.outcomes: Counter[Outcome] = Counter()
         self.unsent = 0
@@ -251,45 +252,47 @@ class _Lines:
         unsent = f" {self.unsent} stopped before they were sent." if self.unsent else ""
         return f"{count_words(self.outcomes.total(), 'run')}: {counted(self.outcomes)}.{unsent}"
 
-    def print_requests(self, bulk: BulkDraft) -> None:
+    def print_requests(self) -> None:
         """Print the requests that would be sent; as JSON those of many have the id of the run. A single run without
         one gets its line."""
-        if self._names is None:
-            self.print_left_out(bulk)
-        for draft in bulk.drafts:
+        if self._bulk.is_one:
+            self.print_left_out()
+        for draft in self._bulk.drafts:
             (method, url), body = self._workspace.client.target(draft), draft.body_text()
             if self._as_json:
-                ids = {} if self._names is None else {"runId": draft.run_id}
+                ids = {} if self._bulk.is_one else {"runId": draft.run_id}
                 print(json.dumps({**ids, "method": method, "url": url, "body": json.loads(body) if body else None}))
             else:
                 print("\n".join(filter(None, (f"{method} {visible(url)}", body))))
 
-    def print_unconfirmed(self, bulk: BulkDraft) -> None:
-        if self._names is None:
-            self._print(bulk.drafts[0], Outcome.NOT_DONE, NOT_CONFIRMED)
+    def print_unconfirmed(self) -> None:
+        if self._bulk.is_one:
+            self._print(Save(0, self._bulk.drafts[0], outcome=Outcome.NOT_DONE), NOT_CONFIRMED)
         else:
             narrate(NOT_CONFIRMED)
 
-    def print_left_out(self, bulk: BulkDraft) -> None:
+    def print_left_out(self) -> None:
         """Print a line for each run that gets no request."""
-        for run_id, why in bulk.left_out.items():
+        for run_id, why in self._bulk.left_out.items():
             outcome = Outcome.DONE if why is UNCHANGED else Outcome.NOT_DONE
             stored = stored_run(self._workspace, run_id)
-            self._print(Draft(run_id, stored.workflow_id if stored is not None else "", {}), outcome, why.sentence)
+            draft = Draft(run_id, stored.workflow_id if stored is not None else "", {})
+            self._print(Save(0, draft, outcome=outcome), why.sentence)
 
     def print_end(self, save: Save) -> None:
         self.unsent += save.stopped and save.sent is None
-        self._print(save.operation, save.outcome or Outcome.UNKNOWN, message_of(save), save)
+        self._print(save, message_of(save))
 
-    def _print(self, draft: Operation, outcome: Outcome, message: str, save: Save | None = None) -> None:
+    def _print(self, save: Save, message: str) -> None:
+        outcome = save.outcome or Outcome.UNKNOWN
         self.outcomes[outcome] += 1
-        line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
+        line = sentences(save.report.heading, message)
         if self._as_json:
-            line = json.dumps(result_object(draft, outcome, line, save))
-        elif self._names is None:
+            line = json.dumps(result_object(save, outcome, line))
+        elif self._bulk.is_one:
             line = visible(line)
         else:
-            cells = (draft.run_id, self._names.get(draft.run_id, ""), message)
+            cells = (save.run_id, self._names.get(save.run_id, ""), message)
             line = "  ".join((f"{outcome.value:8}", *map(visible, cells))).rstrip()
         print_result(line)
 
@@ -303,23 +306,19 @@ def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
     }
 
 
-def result_object(draft: Operation, outcome: Outcome, message: str, save: Save | None = None) -> dict[str, Any]:
-    """Return the outcome of a change as a JSON object; `save` is None if nothing was submitted."""
-    sent = save.sent if save is not None else None
+def result_object(save: Save, outcome: Outcome, message: str) -> dict[str, Any]:
+    """Return the outcome of a change as a JSON object."""
+    sent, intent, workflow_id = save.sent, save.intent, save.operation.workflow_id
     return {
         "outcome": outcome.value,
-        "entry": save.entry if save is not None else None,
-        "runId": draft.run_id if draft.run_id != draft.workflow_id else None,
-        "workflowId": draft.workflow_id or None,
-        **(
-            {"action": draft.name}
-            if isinstance(draft, ServiceAction)
-            else {"changed": changed(save.changes() if save is not None else draft.changes())}
-        ),
-        **({"newRun": save.new_run} if save is not None and save.new_run else {}),
+        "entry": save.entry,
+        "runId": save.run_id if save.run_id != workflow_id else None,
+        "workflowId": workflow_id or None,
+        **({"changed": changed(save.changes())} if save.action is None else {"action": save.action.name}),
+        **({"newRun": save.new_run} if save.new_run else {}),
         "status": sent.status if sent is not None else None,
         "requestId": (sent.request_id or None) if sent is not None else None,
-        "clientRequestId": _intended_id(save) if sent is None else sent.client_request_id,
+        "clientRequestId": intent.client_request_id if intent is not None and save.entry is not None else None,
         "message": message,
     }
 
@@ -332,13 +331,6 @@ def message_of(save: Save) -> str:
         hint = f"{hint} runtui journal {save.entry} shows what is known: read the run before you repeat the change."
     made = f"New run {save.new_run}." if save.new_run else ""
     return sentences(*report.reasons(), made, report.message, *report.detail_sentences(), hint.strip())
-
-
-def _intended_id(save: Save | None) -> str | None:
-    """Return the client-request-id of a request without a response; None if nothing was sent."""
-    if save is None or save.entry is None or save.intent is None:
-        return None
-    return save.intent.client_request_id
 
 
 class _Follower:

@@ -31,7 +31,7 @@ SECRET_VARIABLES: Final = (
 
 
 def print_profiles(*, output: str) -> int:
-    """Print every profile, and mark the default. Return the exit code: NOT_DONE if a profile has a problem."""
+    """Print every profile, and mark the default. The exit code is NOT_DONE if a profile has a problem."""
     config = read_config(config_path())
     records = list(_profiles(config, default_profile(config)))
     if output == "json":
@@ -69,7 +69,7 @@ def _profiles(config: Config, chosen: str) -> Iterator[dict[str, object]]:
 
 
 def print_path() -> int:
-    """Print the path of the file, which need not exist. Return the exit code."""
+    """Print the path of the file, which need not exist."""
     print(visible(config_path()))
     return ExitCode.DONE
 
@@ -122,7 +122,7 @@ def _from(where: str) -> str:
 
 
 def check_config() -> int:
-    """Print every problem of the file, one per line. Return the exit code: NOT_DONE if there is one."""
+    """Print every problem of the file, one per line. The exit code is NOT_DONE if there is one."""
     path = config_path()
     try:
         config = read_config(path)

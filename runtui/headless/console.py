@@ -113,14 +113,17 @@ def can_rewrite_line() -> bool:
 
 
 class ProgressLine:
-    """A status line: rewritten in place on a terminal, else each text on a new line."""
+    """A status line: rewritten in place on a terminal, else each new text on a new line."""
 
     def __init__(self) -> None:
+        self._text = ""
         self._width = 0
 
     def show(self, text: str) -> None:
+        before, self._text = self._text, text
         if not can_rewrite_line():
-            narrate(text)
+            if text not in ("", before):
+                narrate(text)
             return
         shown = visible(text)
         self.clear()

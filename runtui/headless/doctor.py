@@ -311,7 +311,9 @@ def trust(settings: Settings) -> Finding:
     try:
         context = tls_context(settings.ca_file)
     except OSError as error:
-        return problem("trust", f"The certificates cannot be loaded: {error}.", "Correct ca-file or SSL_CERT_FILE.")
+        return problem(
+            "trust", f"The certificates cannot be loaded: {error}.", "Correct ca-file, SSL_CERT_FILE or SSLKEYLOGFILE."
+        )
     own = f", and {settings.ca_file}" if settings.ca_file else ""
     if type(context) is not ssl.SSLContext:
         return ok("trust", f"The certificates of the operating system{own}.")

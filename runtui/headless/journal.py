@@ -49,15 +49,15 @@ JournalFormat: TypeAlias = Literal["table"] | ExportFormat
 def journal(
     line: CommandLine, number: int | None = None, *, filter_text: str, limit: int | None, output: JournalFormat
 ) -> int:
-    """Print one entry in full, or the matching entries, and return the exit code. See `print_journal`."""
+    """Print one entry in full, or the matching entries. See `print_journal`."""
     if number is not None:
         return print_entry(state_folder(), number, output=output)
     return print_journal(state_folder(), root=line.root(), filter_text=filter_text, limit=limit, output=output)
 
 
 def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: int | None, output: JournalFormat) -> int:
-    """Print the matching entries of one Graph root (None: all), newest first, and return the exit code: NOT_DONE if
-    entries cannot be read.
+    """Print the matching entries of one Graph root (None: all), newest first. The exit code is NOT_DONE
+    if entries cannot be read.
 
     Raises:
         RuntuiError: the filter cannot be used, or the journal cannot be read.
@@ -76,7 +76,7 @@ def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: in
 
 
 def print_entry(folder: Path, number: int, *, output: JournalFormat) -> int:
-    """Print one entry in full and return the exit code.
+    """Print one entry in full.
 
     Raises:
         RuntuiError: there is no entry with that number, or the journal cannot be read.

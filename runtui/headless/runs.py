@@ -50,10 +50,10 @@ async def list_runs(
     full: bool,
     output: OutputFormat,
 ) -> int:
-    """Read all runs of all workflows, print those that match the filter, and return the exit code.
+    """Read all runs of all workflows, and print those that match the filter.
 
     JSON lines without `sort` and `limit` are printed page by page as the runs are read. A workflow that cannot be read
-    is reported, its remaining runs are left out, and the exit code is NOT_DONE.
+    to its end is reported, its remaining runs are left out, and the exit code is NOT_DONE.
 
     `columns` are names separated by commas; empty for the default columns, or for whole records in JSON and CSV. `sort`
     is a column, optionally with ":asc" or ":desc"; empty for the default order. `full` reads all runs, also those that
@@ -70,9 +70,9 @@ async def list_runs(
             missing = await _print_as_read(workspace, query, chosen, full=full)
         else:
             missing = await list_all(workspace, full=full, sort=query.sort)
-            # Without the runs of unread workflows, which are from an earlier listing.
-            unread = {workflow.workflow_id for workflow in missing}
-            _print_in_order(workspace.store, query, unread, chosen, output, limit=limit)
+            # Without what only an earlier listing has read of a workflow that this one could not read to its end.
+            outdated = workspace.store.unseen(workflow.workflow_id for workflow in missing)
+            _print_in_order(workspace.store, query, outdated, chosen, output, limit=limit)
     return tell_unread(missing)
 
 
@@ -133,10 +133,10 @@ def _print_in_order(
     *,
     limit: int | None,
 ) -> None:
-    """Print the runs in the store, without those of the workflows in `left_out`."""
+    """Print the runs in the store, without those whose ids are in `left_out`."""
 
     def chosen(runs: Iterable[Run]) -> Iterator[Run]:
-        return islice((run for run in runs if run.workflow_id not in left_out), limit)
+        return islice((run for run in runs if run.id not in left_out), limit)
 
     if output == "table":
         print_lines(_table(lambda: chosen(stored_rows(store, query)), columns))

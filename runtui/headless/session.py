@@ -18,14 +18,14 @@ from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
 from runtui.graph.retry import Backoff, Pace, Wait
 from runtui.graph.root import run_key
-from runtui.headless.console import keep_exit_code, narrate
+from runtui.headless.console import ProgressLine, keep_exit_code, narrate
 from runtui.services.records.journal_file import broken_journal
 from runtui.services.store.query import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 
 if TYPE_CHECKING:
-    from runtui.services.refresh import Progress, UnreadWorkflow
+    from runtui.services.refresh import UnreadWorkflow
     from runtui.services.store.store import StoredRun
 
 _READS_AT_ONCE: Final = 4
@@ -93,24 +93,19 @@ async def list_all(
     Raises:
         RuntuiError: nothing could be read.
     """
-    announced = ""
-
-    def tell_wait(progress: Progress) -> None:
-        nonlocal announced
-        if progress.waiting != announced and (announced := progress.waiting):
-            narrate(announced)
-
+    line = ProgressLine()
     try:
         await asyncio.to_thread(workspace.triage.follow)
     except RuntuiError as error:
         narrate(str(error))  # filters then use the older triage
-    unsubscribe = workspace.refresh.changed.subscribe(tell_wait)
+    unsubscribe = workspace.refresh.changed.subscribe(lambda progress: line.show(progress.waiting))
     try:
         # The next screen opens with the order that was chosen last.
         kept = workspace.preferences.kept.runs.sort
         await workspace.refresh.list_once(full=full, sorts={EVERY_RUN.sort, kept, sort})
     finally:
         unsubscribe()
+        line.clear()
     progress = workspace.refresh.progress
     if progress.fault is not None:
         raise RuntuiError("The runs could not be read", str(progress.fault))

@@ -41,7 +41,7 @@ def nothing_to_sign_in_with(why: str) -> UsageError:
 
 @command
 async def login(line: CommandLine, *, no_browser: bool) -> int:
-    """Sign in, store the tokens for later commands, print who is signed in, and return the exit code.
+    """Sign in, store the tokens for later commands, and print who is signed in.
 
     Raises:
         UsageError: there is no sign-in method, or its tokens would not be stored.
@@ -62,7 +62,7 @@ async def login(line: CommandLine, *, no_browser: bool) -> int:
 
 @command
 async def logout(session: SessionSpec) -> int:
-    """Delete the tokens stored on this machine, print whose they were, and return the exit code.
+    """Delete the tokens stored on this machine, and print whose they were.
 
     Raises:
         RuntuiError: the tokens cannot be deleted.
@@ -88,7 +88,7 @@ async def logout(session: SessionSpec) -> int:
 
 @command
 async def whoami(session: SessionSpec, *, output: str) -> int:
-    """Print who is signed in, from the tokens on this machine without any request, and return the exit code.
+    """Print who is signed in, from the tokens on this machine without any request.
 
     Raises:
         RuntuiError: nobody is signed in.

@@ -99,10 +99,10 @@ SIMULTANEOUS_SCOPES: Final[tuple[frozenset[Scope], ...]] = (
 """The sets of scopes whose keys work at the same time."""
 
 Need = Literal[
-    "", "run", "row", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
+    "", "run", "row", "row or run", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
     "bulk change", "open change", "failed change", "done change", "journal entry", "any entry", "undoable entry",
     "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code", "demo", "search",
-    "shell", "one run", "view 7", "view 8", "view 9",
+    "shell", "view 7", "view 8", "view 9",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
@@ -235,7 +235,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
     "row": (
         Action("mark", "mark", "mark", "Toggle mark.", 60, "row"),
         Action("clear_marks", ("U",), "clear marks", "Clear marks.", needs="marks"),
-        Action("copy", "copy", "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
+        Action("copy", "copy", "copy", "Copy an id, a command, the hand-over or more.", 61, "row or run"),
     ),
     "opened": (Action("leave_view", "back", "back", "Clear the filter, then go back.", 80),),
     "question": (Action("leave_question", "back", "back", "Go back; nothing is chosen or sent.", 80),),
@@ -285,12 +285,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
     "edit": (
         Action("review", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, "valid change"),
         Action(
-            "changed_only",
-            ("ctrl+t", "f6"),
-            "send changed",
-            "Send only changed properties, or all required ones.",
-            60,
-            "one run",
+            "changed_only", ("ctrl+t", "f6"), "send changed", "Send only changed properties, or all required ones.", 60
         ),
         Action("revert", ("f8",), "revert", "Revert this field.", 50, "change"),
         Action("discard", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
+from runtui.domain.properties import EDITABLE
 from runtui.errors import UsageError, nearest
-from runtui.sandbox.errors import GraphError, method_not_allowed, token_revoked, unknown_segment
+from runtui.sandbox.errors import GraphError, bad_request, method_not_allowed, token_revoked, unknown_segment
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -166,6 +167,16 @@ async def _edit_meanwhile(exchange: Exchange) -> Response:
     return response
 
 
+async def _require_all(exchange: Exchange) -> Response:
+    """Refuse a change that does not name each property that the API page calls Required."""
+    body = await exchange.body()
+    for item in EDITABLE:
+        if item.required and f'"{item.name}"'.encode() not in body:
+            message = f"The property '{item.name}' of resource 'run' is required."
+            return exchange.refuse(bad_request(message, target=item.name))
+    return await exchange.proceed()
+
+
 async def _have_no_route(exchange: Exchange) -> Response:
     """Refuse as Graph does: it has no workflowBase, and no PATCH of a run below a workflow."""
     is_base = "/workflowBase/" in exchange.url.path
@@ -286,6 +297,8 @@ SCENARIOS: Final = (
     Scenario("403", "You can read, but not change anything (403).", _FORBIDDEN),
     Scenario("403-results", "You can list runs, but not read their results (403).", _FORBIDDEN, requests=_RESULTS),
     Scenario("segment", "Changes of a run are not offered, as in the published Graph (400).", _have_no_route,
+             requests=_UPDATES),
+    Scenario("required", "A change without every required property is refused (400).", _require_all,
              requests=_UPDATES),
     Scenario("unknown-enum", "Newer than runtui: enum members, properties and an id.", has_newer_members=True),
     Scenario("big-body", "Each change is answered with 2 MB of JSON.", _at_length),

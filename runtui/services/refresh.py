@@ -1,7 +1,8 @@
 """The periodic listing of the runs of all workflows: paging, interval, back-off, pause.
 
 Invariant: at most one listing is under way. Rows reach the store page by page. A run leaves the store only after a full
-listing of its workflow without it. A workflow that cannot be read does not stop the others.
+listing of its workflow without it, in which every run had an id. A workflow that cannot be read does not stop the
+others.
 
 If all runs of a workflow are known, a listing requests only those changed since, by the service's clock alone
 (`changes_since`). A full listing follows after an hour, after a doubt, on request, and whenever the service tells no
@@ -76,9 +77,10 @@ MAX_NAME_CELLS: Final = 40
 
 
 class UnreadWorkflow(NamedTuple):
-    """A workflow whose runs could not be read."""
+    """A workflow whose runs could not all be read."""
 
     workflow_id: str
+    """Empty for workflows that nobody knows, because the list of workflows could not all be read."""
     name: str
     """The display name, or the id if there is none."""
     fault: RuntuiError
@@ -89,7 +91,7 @@ class UnreadWorkflow(NamedTuple):
         return fit_cells(visible(self.name), MAX_NAME_CELLS).rstrip()
 
     def __str__(self) -> str:
-        return f"The runs of {self.short_name} could not be read: {self.fault}"
+        return f"The runs of {self.short_name} could not all be read: {self.fault}"
 
     @property
     def words(self) -> str:
@@ -120,7 +122,7 @@ class Progress(NamedTuple):
             return self.fault
         named = [missing.short_name for missing in self.missing[:MAX_NAMED]]
         more = len(self.missing) - len(named)
-        title = f"The runs of {', '.join(named)}{f' and {more} more' if more else ''} could not be read"
+        title = f"The runs of {', '.join(named)}{f' and {more} more' if more else ''} could not all be read"
         fault = self.missing[0].fault
         if {missing.fault.title for missing in self.missing} == {fault.title}:
             return RuntuiError(title, fault.summary, fault.hint)
@@ -253,14 +255,10 @@ class Refresh:
         except RuntuiError as error:
             listing.fault = error
         self._next_is_short = listing.was_full and listing.is_known and self._has_filter
-        self._has_failed = listing.fault is not None or len(listing.missing) == len(listing.names) > 0
-        _logger.info(
-            "listing %d: %d of %d workflows%s",
-            listing.number,
-            len(listing.names) - len(listing.missing),
-            len(listing.names),
-            f", {listing.fault}" if listing.fault else "",
-        )
+        read = listing.names.keys() - {missing.workflow_id for missing in listing.missing}
+        self._has_failed = listing.fault is not None or (bool(listing.names) and not read)
+        fault = f", {listing.fault}" if listing.fault else ""
+        _logger.info("listing %d: %d of %d workflows%s", listing.number, len(read), len(listing.names), fault)
         self._announce(
             listing=False,
             waiting_until=None,
@@ -273,12 +271,20 @@ class Refresh:
     async def _list_workflows(self, listing: _Listing) -> None:
         """Store the workflows, remove those that the service no longer has, and note names and known listings."""
         workflows: dict[str, dict[str, Any]] = {}
-        async for page in self._client.workflows(pace=Pace(listing.backoff)):
-            workflows |= {item["id"]: item for item in page.items}
-            listing.now = _ticks(page.exchange.answered_at)
+        try:
+            async for page in self._client.workflows(pace=Pace(listing.backoff)):
+                workflows |= {item["id"]: item for item in page.items}
+                listing.now = _ticks(page.exchange.answered_at)
+        except GraphError as error:
+            if not workflows or concerns_all(error.exchange):
+                raise
+            stored = {item["id"]: _name(item) for item in self._store.workflows()}
+            unlisted = {key: name for key, name in stored.items() if key not in workflows} or {"": "some workflows"}
+            listing.missing += [UnreadWorkflow(key, name, error) for key, name in unlisted.items()]
         await asyncio.to_thread(self._store.put_workflows, workflows.values())
-        await asyncio.to_thread(self._store.keep_workflows, workflows.keys())
-        listing.names = {key: str(item.get("displayName") or key) for key, item in workflows.items()}
+        if not listing.missing:
+            await asyncio.to_thread(self._store.keep_workflows, workflows.keys())
+        listing.names = {key: _name(item) for key, item in workflows.items()}
         with self._store.reading() as db:
             listing.known = known_listings(db)
 
@@ -331,14 +337,15 @@ class Refresh:
     async def _read_changes(
         self, workflow_id: str, known: KnownListing, since: int, listing: _Listing, pace: Pace
     ) -> None:
-        """Store the changed runs. If the service refuses the filter, remember that and store all runs."""
+        """Store the changed runs, or all runs if one has no id or the service refuses the filter, and remember that."""
         try:
             await self._read_pages(workflow_id, since, listing, pace)
         except GraphError as error:
-            if error.exchange.status not in _NO_FILTER:
+            is_refused = error.exchange.status in _NO_FILTER
+            if not is_refused and not error.lacks_ids:
                 raise
             await self._read_all(workflow_id, listing, pace)
-            self._has_filter = False
+            self._has_filter = self._has_filter and not is_refused
             return
         self.up_to_date.announce(UpToDate(workflow_id, None))
         # Written only once per OVERLAP, so that an idle listing writes nothing.
@@ -410,6 +417,10 @@ def changes_since(known: KnownListing | None, now: int | None) -> int | None:
         return None
     is_backward = now < known.as_of - OVERLAP
     return None if is_backward or now - known.full_at >= FULL_EVERY else max(0, known.as_of - OVERLAP)
+
+
+def _name(workflow: Mapping[str, Any]) -> str:
+    return str(workflow.get("displayName") or workflow["id"])
 
 
 def _ticks(moment: datetime | None) -> int | None:

@@ -184,8 +184,8 @@ def _needs_account(now: ActionContext) -> str | None:
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": lambda now: None if now.has_run else NO_RUN,
-    "one run": lambda now: None if not now.marked_runs else "A change to many runs sends only what you change.",
     "row": lambda now: None if now.has_row else NO_ROW,
+    "row or run": lambda now: None if now.has_row or now.has_run else NO_ROW,
     "marks": lambda now: None if now.marks else "Nothing is marked.",
     "writing": lambda now: now.why_read_only,
     "editing": _may_edit,
@@ -247,22 +247,14 @@ def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
     Tables and inputs run their own actions; all others go through `ViewScreen.action_perform`. `calls` maps an action
     id to the Textual action of this widget, if that has another name.
     """
-    return [
-        Binding(
-            ",".join(action.default_keys),
-            calls.get(action.id) or _call(action),
-            action.label,
-            show=False,
-            id=action.name,
-        )
-        for action in in_scopes(*scopes)
-    ]
+    return [binding(action, calls.get(action.id, "")) for action in in_scopes(*scopes)]
 
 
-def _call(action: Action) -> str:
-    return action.call or (
-        action.id if action.scope in ("table", "filter", "search") else f"screen.perform('{action.id}')"
-    )
+def binding(action: Action, call: str = "") -> Binding:
+    """Return Textual's binding for an action, which runs `call` if that is given."""
+    is_own = action.scope in ("table", "filter", "search")
+    call = call or action.call or (action.id if is_own else f"screen.perform('{action.id}')")
+    return Binding(",".join(action.default_keys), call, action.label, show=False, id=action.name)
 
 
 MAX_HINTS: Final = 5

@@ -33,7 +33,7 @@ from runtui.profiles import Profiles
 from runtui.services.foreground import Foreground
 from runtui.services.store.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.tui.actions import bindings
+from runtui.tui.actions import binding
 from runtui.tui.features.feature import FOLLOW_CHANGES, Announced, Features
 from runtui.tui.features.leaving import QUIT_SECONDS, Leaving
 from runtui.tui.features.listing import Listing
@@ -41,8 +41,9 @@ from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput, DrawnOnce
 from runtui.tui.screens.frame import PREPARE, Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
+from runtui.tui.terminal import TerminalApp, tell_the_shell
 from runtui.tui.text import ControlFilter, content
+from runtui.tui.themes import starting_theme
 from runtui.tui.widgets.chrome import StatusLine
 
 SHEETS: Final = ("base", "list", "panel")
@@ -76,7 +77,7 @@ class TooSmall(DrawnOnce[None]):
     """
 
     BINDINGS = [
-        *(binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id == "redraw"),
+        binding(ACTION_BY_ID["redraw"]),
         *(Binding(key, "app.quit", show=False) for key in QUITTING),
     ]
     DEFAULT_CSS = """

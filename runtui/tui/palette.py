@@ -106,8 +106,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
                 option = Option(ActionText.assemble(shown, "\n", content(words)), id=action.id)
                 found.append((name.lower().startswith(text.lower()), score, option))
         options = [option for *_, option in sorted(found, key=lambda entry: entry[:2], reverse=True)]
-        self._found.clear_options()
-        self._found.add_options(options or [Option(content("No action matches."), disabled=True)])
+        self._found.set_options(options or [Option(content("No action matches."), disabled=True)])
         self._found.highlighted = 0 if options else None
 
     async def action_move(self, how: str) -> None:

@@ -233,8 +233,8 @@ def _runs(changed: Sequence[int], breaks: set[int]) -> Iterator[tuple[int, int]]
 class _Encoder:
     """Collects the output of one frame and tracks the cursor and the pen."""
 
-    def __init__(self) -> None:
-        self.sent: list[str] = []
+    def __init__(self, first: str) -> None:
+        self.sent = [first]
         self.y: int | None = None
         self.x: int | None = None
         self.pen = DEFAULT_PEN
@@ -299,16 +299,6 @@ class _Encoder:
         self.move(y, x)
 
 
-def _encode(shown: Sequence[Row], wanted: Sequence[Row], changes: Changes, cursor: tuple[int, int], first: str) -> str:
-    encoder = _Encoder()
-    encoder.sent.append(first)
-    for y, changed in changes.items():
-        encoder.line(y, changed, shown[y], wanted[y])
-    encoder.take(DEFAULT_PEN)
-    encoder.move(*cursor)
-    return "".join(encoder.sent)
-
-
 def _cells_in(changes: Changes) -> int:
     return sum(map(len, changes.values()))
 
@@ -357,7 +347,11 @@ class ScreenDiff:
             changes_after = _changes(scrolled, wanted)
             if _cells_in(changes_after) + len(scroll.sequence()) < _cells_in(changes):
                 shown, changes, first = scrolled, changes_after, scroll.sequence()
-        sent = _encode(shown, wanted, changes, cursor, first)
+        encoder = _Encoder(first)
+        for y, changed in changes.items():
+            encoder.line(y, changed, shown[y], wanted[y])
+        encoder.take(DEFAULT_PEN)
+        encoder.move(*cursor)
         self._shown = [wanted[y].copy() if y in changes else row for y, row in enumerate(shown)]
         self._cursor = cursor
-        return sent
+        return "".join(encoder.sent)

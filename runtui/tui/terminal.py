@@ -1,4 +1,4 @@
-"""The terminal: its colours, its input, signals, and restoring it at the end.
+"""The terminal: its input, signals, and restoring it at the end.
 
 Invariant: however runtui ends (hang-up, signal, crash), it restores the terminal, the exit code tells how it ended,
 and neither screen nor crash report shows a local variable or a secret. No input ends runtui. Input is read only as
@@ -19,7 +19,7 @@ import signal
 import sys
 import termios
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,6 @@ from threading import Event
 from time import monotonic, sleep
 from typing import Any, Final, TextIO
 
-from rich.console import Console
 from textual import events
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -44,7 +43,7 @@ from runtui.domain.text import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.prelude.terminal import TAKEOVER, terminal_size
 from runtui.tui.input import InputLexer, Piece
-from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
+from runtui.tui.themes import THEMES
 
 _NO_COLOUR: Final = NoColor()  # one instance: Textual caches filtered lines by filter
 ENTER_ALTERNATE_SCREEN: Final = "\x1b[?1049h"
@@ -64,36 +63,6 @@ ANSWER_SECONDS: Final = 2.0
 _ASK_STATUS: Final = "\x1b[5n"
 _STATUS: Final = ("\x1b[0n", "\x1b[3n")
 """The terminal's answers (DSR, ECMA-48, 8.3.35): ready, or a malfunction."""
-
-_LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
-"""The light background colours in COLORFGBG, by the rule of vim and rxvt: 7, and 9 to 15."""
-
-
-def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None = None, kept: str = "") -> str:
-    """Return the name of the theme to start with: `chosen` (a theme, `dark` or `light`), else one for this terminal.
-
-    With NO_COLOR or 16 colours this is an ansi theme, which uses the terminal's own palette and half the bytes.
-    COLORFGBG, if set, tells light from dark. `kept` is the theme of the last session: it is used if none is chosen,
-    or the ansi theme of the same brightness if this terminal has too few colours.
-
-    Raises:
-        RuntuiError: There is no theme named `chosen`.
-    """
-    if chosen is not None and chosen in THEMES:
-        return chosen
-    if chosen not in (None, "dark", "light"):
-        known = ", ".join(["dark", "light", *THEMES])
-        raise RuntuiError("Unknown theme", f"There is no theme {chosen!r}.", f"Choose one of {known}.")
-    console = Console(force_terminal=True, _environ=environ)  # concludes from TERM and COLORTERM; Textual asks it too
-    has_few_colours = "NO_COLOR" in environ or console.color_system in (None, "standard")
-    if chosen is None and kept in THEMES:
-        if not has_few_colours or kept in (ANSI_DARK, ANSI_LIGHT):
-            return kept
-        chosen = "dark" if THEMES[kept].dark else "light"
-    is_light = chosen == "light" if chosen else environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_BACKGROUNDS
-    if has_few_colours:
-        return ANSI_LIGHT if is_light else ANSI_DARK
-    return LIGHT if is_light else DARK
 
 
 def silence_output() -> None:
@@ -410,7 +379,7 @@ class TerminalApp(App[int]):
     """An App that handles themes, signals and crashes, and nothing else.
 
     Args:
-        theme: The name of the first theme, see `starting_theme`.
+        theme: The name of the first theme, see `themes.starting_theme`.
         crash_folder: The folder for crash reports.
         css_path: Style sheets.
         later_css_path: A style sheet that the first screen does without.
@@ -497,7 +466,10 @@ class TerminalApp(App[int]):
 
     def _end_on_hangup(self) -> None:
         """Exit; give the terminal back if it still lives, as after `kill -HUP`."""
-        (self._end_unless_leaving if os.isatty(0) else self.hang_up)()
+        if os.isatty(0):
+            self._end_unless_leaving()
+        else:
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Give up the dead terminal first, since reading it spins and writing to it blocks; then exit.

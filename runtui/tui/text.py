@@ -1,8 +1,8 @@
 """The one way from foreign text to text that Textual draws.
 
 Invariant: no string from a server, a file or the keyboard is parsed as markup, and none reaches the terminal with a
-control character. There are two defences: `content`, `plain`, `fit` and `middle` replace control characters by visible
-marks; `ControlFilter` removes any others from every segment before it is painted.
+control character. There are two defences: `content`, `fit`, `middle` and `domain.text.visible` replace control
+characters by visible marks; `ControlFilter` removes any others from every segment before it is painted.
 """
 
 from __future__ import annotations
@@ -23,11 +23,6 @@ from runtui.domain.text import UNSAFE, visible
 
 ELLIPSIS: Final = "…"
 _REPLACEMENT: Final = "\ufffd"
-
-
-def plain(text: object, *, newlines: bool = False) -> str:
-    """Return `text` as a safe string, for an API that takes a `str` literally, such as an Input's value."""
-    return visible(text, newlines=newlines)
 
 
 def content(text: object, style: Style | str = "", *, newlines: bool = False) -> Content:

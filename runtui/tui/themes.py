@@ -1,4 +1,4 @@
-"""The four themes: our own dark and light ones, and two that use only the terminal's sixteen colours.
+"""The four themes, two of our own and two that use only the terminal's sixteen colours, and the choice of the first.
 
 Invariant: text in `$foreground` or any `$text-…` colour has a contrast of at least 4.5 to 1 (WCAG 2.2, level AA) on
 `$background`, `$surface` and `$panel` of our own themes, also when rounded to 256 colours; the ansi themes use only
@@ -7,11 +7,15 @@ colours of the terminal's palette. The style sheets in styles/ say which part of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from rich.console import Console
 from textual.theme import BUILTIN_THEMES, Theme
+
+from runtui.errors import RuntuiError
 
 DARK: Final = "runtui-dark"
 LIGHT: Final = "runtui-light"
@@ -88,3 +92,33 @@ THEMES: Final[Mapping[str, Theme]] = {
     ANSI_LIGHT: _with_text_colours(ANSI_LIGHT, {"text-warning": "ansi_red"}),
 }
 """Name -> theme, for every theme of runtui. Register them all: the ansi ones replace Textual's."""
+
+_LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
+"""The light background colours in COLORFGBG, by the rule of vim and rxvt: 7, and 9 to 15."""
+
+
+def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None = None, kept: str = "") -> str:
+    """Return the name of the theme to start with: `chosen` (a theme, `dark` or `light`), else one for this terminal.
+
+    With NO_COLOR or 16 colours this is an ansi theme, which uses the terminal's own palette and half the bytes.
+    COLORFGBG, if set, tells light from dark. `kept` is the theme of the last session: it is used if none is chosen,
+    or the ansi theme of the same brightness if this terminal has too few colours.
+
+    Raises:
+        RuntuiError: There is no theme named `chosen`.
+    """
+    if chosen is not None and chosen in THEMES:
+        return chosen
+    if chosen not in (None, "dark", "light"):
+        known = ", ".join(["dark", "light", *THEMES])
+        raise RuntuiError("Unknown theme", f"There is no theme {chosen!r}.", f"Choose one of {known}.")
+    console = Console(force_terminal=True, _environ=environ)  # concludes from TERM and COLORTERM; Textual asks it too
+    has_few_colours = "NO_COLOR" in environ or console.color_system in (None, "standard")
+    if chosen is None and kept in THEMES:
+        if not has_few_colours or kept in (ANSI_DARK, ANSI_LIGHT):
+            return kept
+        chosen = "dark" if THEMES[kept].dark else "light"
+    is_light = chosen == "light" if chosen else environ.get("COLORFGBG", "").rpartition(";")[2] in _LIGHT_BACKGROUNDS
+    if has_few_colours:
+        return ANSI_LIGHT if is_light else ANSI_DARK
+    return LIGHT if is_light else DARK

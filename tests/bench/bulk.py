@@ -104,7 +104,7 @@ async def session(folder: Path) -> AsyncIterator[tuple[Workspace, LateWire]]:
 def drafts(workspace: Workspace, status: str) -> list[Draft]:
     runs = stored_runs(workspace.store, [f"run-{n}" for n in range(RUNS)])
     values = {"processingStatus": status}
-    return [Draft(run.run_id, run.workflow_id, run.raw, "changed").with_values(values) for run in runs]
+    return [Draft(run.run_id, run.workflow_id, run.raw).with_values(values) for run in runs]
 
 
 async def change_all(workspace: Workspace, status: str) -> float:

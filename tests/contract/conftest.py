@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import httpx
@@ -14,6 +15,9 @@ from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.sandbox.app import ROUTES, create_app
 from runtui.sandbox.database import Database
 from runtui.sandbox.writes import BoundAction
+
+if TYPE_CHECKING:
+    from tests.contract.headless_commands import Commands
 
 WORKFLOWS = "/identityGovernance/lifecycleWorkflows/workflows"
 NEWER_MEMBERS = {"Prefer": "include-unknown-enum-members"}
@@ -98,6 +102,13 @@ def sandbox_app(clock: Clock, seeded: Database) -> Iterator[Starlette]:
     seeded._sql.backup(app.state.database._sql)
     yield app
     app.state.database.close()
+
+
+@pytest.fixture
+def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
+    from tests.contract.headless_commands import Commands
+
+    return Commands(sandbox_app, tmp_path)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
@@ -20,6 +21,7 @@ from tests.contract.conftest import WORKFLOWS
 from tests.unit.entries import an_entry
 from tests.unit.intents import record_intent
 
+Out = pytest.CaptureFixture[str]
 ROOT = "http://127.0.0.1/beta"
 Bend = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
 

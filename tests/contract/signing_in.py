@@ -95,7 +95,6 @@ async def signing_in(
     *,
     gate: Gate | None = None,
     pause: Pauses | None = None,
-    environ: Mapping[str, str] | None = None,
     **choices: Any,
 ) -> AsyncIterator[SignIn]:
     """Yield a SignIn on a state folder; close it at the end."""
@@ -105,7 +104,6 @@ async def signing_in(
             root=ROOT,
             state_folder=folder,
             http=lambda: GatedHttp(authority, gate or Gate()),
-            environ=environ or {},
             clock=now,
         ),
         pause=pause or Pauses(),

@@ -26,7 +26,7 @@ from runtui.redact import REDACTED
 from runtui.services.writing.undo import UndoError
 from runtui.settings import Settings
 from tests import canary
-from tests.contract.test_headless_update import Out
+from tests.contract.headless_commands import Out
 
 ROOT: Final = "http://127.0.0.1:1/beta"
 ETAG: Final = f'W/"{canary.TOKEN}"'

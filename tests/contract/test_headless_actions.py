@@ -6,12 +6,10 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
@@ -22,18 +20,12 @@ from tests.contract.headless_commands import (
     ROOT,
     Bend,
     Commands,
+    Out,
     lost_on_the_way,
     lost_on_the_way_back,
     refusing,
     straight,
 )
-
-Out = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
-    return Commands(sandbox_app, tmp_path)
 
 
 def get(commands: Commands, path: str) -> Any:

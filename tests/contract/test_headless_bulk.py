@@ -24,7 +24,7 @@ from runtui.headless.bulk import undo_batch, update
 from runtui.headless.changes import ChangeOptions
 from runtui.headless.console import keep_exit_code
 from runtui.settings import Settings
-from tests.contract.headless_commands import ROOT, Commands, token
+from tests.contract.headless_commands import ROOT, Commands, Out, token
 from tests.contract.test_bulk import (
     FORBIDDEN,
     THROTTLED,
@@ -38,7 +38,6 @@ from tests.contract.test_bulk import (
     some_refused,
 )
 
-Out = pytest.CaptureFixture[str]
 PROBLEMS = "status:failed,inProgress,completedWithErrors"
 TO_CANCELED = "processingStatus=canceled"
 
@@ -106,6 +105,34 @@ def test_runs_that_match_a_filter_are_changed_and_all_undone(bulk: Bulk, capsys:
     again, said = lines(capsys)
     assert all("It is already undone" in line["message"] for line in again)
     assert "There is nothing to send." in said
+
+
+@pytest.mark.parametrize("body", ["full", "changed"])
+def test_with_the_full_body_each_run_is_sent_its_own_required_properties(body: str, bulk: Bulk, capsys: Out) -> None:
+    """The service refuses a change that lacks one; the undo goes back with them too."""
+    settings = bulk.server(body_mode=body)
+    how: dict[str, Any] = {"yes": True, "filter_text": PROBLEMS, "keep_going": True}
+    assert update(settings, (), [TO_CANCELED], **how, dry_run=True) == ExitCode.DONE
+    planned = {line["runId"]: line["body"] for line in lines(capsys)[0]}
+    bulk.app.state.scenario.use("required")
+    assert update(settings, (), [TO_CANCELED], **how) == (ExitCode.DONE if body == "full" else ExitCode.NOT_DONE)
+    told, said = lines(capsys)
+    applied = bulk.app.state.applied
+    if body == "changed":
+        assert applied == []
+        assert all("is required" in line["message"] for line in told)
+        assert "Also sends" not in said
+        return
+    assert len(told) > 20
+    assert "Also sends 7 unchanged required properties, each run its own." in said
+    assert {write.run_id: write.body for write in applied} == planned
+    assert len({json.dumps(sent) for sent in planned.values()}) > 20, "their own"
+    applied.clear()
+    assert undo_batch(settings, bulk.entries()[-1], ChangeOptions(yes=True)) == ExitCode.DONE
+    before = {entry.run_id: entry.before for entry in bulk.entries() if entry.undoes is None}
+    assert {write.run_id: write.body for write in applied} == {
+        run_id: {**planned[run_id], "processingStatus": before[run_id]["processingStatus"]} for run_id in planned
+    }
 
 
 def test_ids_come_from_the_command_line_and_from_standard_input_each_once(

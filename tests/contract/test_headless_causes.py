@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from runtui.domain.filters import FilterError
 from runtui.domain.triage.causes import CAUSE_PROPERTIES
@@ -20,15 +19,8 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.triage.lists import list_causes, list_workflows, show_person
 from runtui.headless.triage.show import show_run
 from tests.contract.conftest import WORKFLOWS
-from tests.contract.headless_commands import ROOT, Commands
+from tests.contract.headless_commands import ROOT, Commands, Out
 from tests.contract.test_headless_incomplete import Refusing
-
-Out = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
-    return Commands(sandbox_app, tmp_path)
 
 
 def printed(commands: Commands, capsys: Out, filter_text: str = "") -> list[dict[str, Any]]:
@@ -92,6 +84,18 @@ class WithoutBatch(Refusing):
         self._part = "$batch" if request.url.path.endswith("$batch") else "ProcessingResults"
         self._status = 404 if self._part == "$batch" else 403
         return await super().handle_async_request(request)
+
+
+def test_a_wait_for_results_is_reported(commands: Commands, capsys: Out) -> None:
+    server = commands.server()._replace(wire=Refusing(commands, "$batch", 503, 1))
+    assert list_causes(server, filter_text="", output="json") == ExitCode.DONE
+    assert capsys.readouterr().err.count("The service is busy (503); runtui asks again at ") == 1
+
+
+def test_nobody_is_found_where_not_everything_can_be_read_and_that_is_said(commands: Commands, capsys: Out) -> None:
+    with pytest.raises(RuntuiError, match="Nobody by that name"):
+        show_person(commands.server()._replace(wire=WithoutBatch(commands)), "anna", output="json")
+    assert "runtui: Not everything could be read. Access denied." in capsys.readouterr().err
 
 
 def test_results_read_earlier_are_not_requested_again(commands: Commands, capsys: Out) -> None:

@@ -18,10 +18,8 @@ from runtui.headless.triage.lists import list_causes
 from runtui.services.records.journal import Journal
 from runtui.services.store.store import Store
 from runtui.services.triage.memory import TriageMemory
-from tests.contract.headless_commands import Commands
+from tests.contract.headless_commands import Commands, Out
 from tests.contract.test_headless_causes import WithoutBatch
-
-Out = pytest.CaptureFixture[str]
 
 
 @pytest.fixture

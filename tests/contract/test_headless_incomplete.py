@@ -7,12 +7,10 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
@@ -20,12 +18,10 @@ from runtui.graph.retry import MAX_REPEATS
 from runtui.headless.bulk import update
 from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
-from tests.contract.headless_commands import Commands, refusing
+from tests.contract.headless_commands import Commands, Out, refusing
 
 if TYPE_CHECKING:
     from runtui.headless.output import OutputFormat
-
-Out = pytest.CaptureFixture[str]
 
 
 class Refusing(httpx.AsyncBaseTransport):
@@ -44,13 +40,10 @@ class Refusing(httpx.AsyncBaseTransport):
         return await self._commands.line.handle_async_request(request)
 
 
-@pytest.fixture
-def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
-    return Commands(sandbox_app, tmp_path)
-
-
-def listed(server: SessionSpec, capsys: Out, output: OutputFormat = "jsonl") -> tuple[int, str, str]:
-    code = list_runs(server, filter_text="", columns="", sort="", limit=None, full=False, output=output)
+def listed(
+    server: SessionSpec, capsys: Out, output: OutputFormat = "jsonl", *, full: bool = False
+) -> tuple[int, str, str]:
+    code = list_runs(server, filter_text="", columns="", sort="", limit=None, full=full, output=output)
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
@@ -75,7 +68,7 @@ def test_a_workflow_that_cannot_be_read_is_named_and_the_rest_is_printed(
     code, out, err = listed(commands.server()._replace(wire=wire), capsys)
     assert code == ExitCode.NOT_DONE
     assert ids(out) == rest, "what an earlier listing left of the workflow is not shown as today's"
-    assert f"runtui: The list is incomplete. The runs of {name} could not be read: {why}." in err
+    assert f"runtui: The list is incomplete. The runs of {name} could not all be read: {why}." in err
     assert 99 - wire.left == requests
 
 
@@ -106,6 +99,67 @@ def test_json_lines_are_printed_page_by_page_each_run_once(commands: Commands, c
     assert Counter(json.loads(line)["workflow"] for line in out.splitlines()).most_common(1)[0][1] > 3
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_what_was_read_before_a_page_that_cannot_be_read_is_printed_in_any_order(
+    is_known: bool, commands: Commands, capsys: Out
+) -> None:
+    server = commands.server(page_size=3)
+    whole = ids(listed(server, capsys)[1]) if is_known else set()
+    wire = Refusing(commands, "/runs?$skiptoken", 403)
+    first_pages = ids(listed(server._replace(wire=wire), capsys, full=True)[1])
+    assert first_pages < whole or not is_known
+    code, out, _ = listed(server._replace(wire=wire), capsys, "csv", full=True)
+    assert code == ExitCode.NOT_DONE
+    assert {record["id"] for record in csv.DictReader(out.splitlines())} == first_pages
+
+
+class Forgetting(httpx.AsyncBaseTransport):
+    """Sends the items of a kind without their id if a text is in them."""
+
+    def __init__(self, commands: Commands, kind: str, part: str) -> None:
+        self._commands, self._kind, self._part = commands, kind, part
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._commands.line.handle_async_request(request)
+        body = json.loads(await response.aread())
+        for item in body["value"] if request.url.path.endswith(self._kind) else ():
+            if self._part in json.dumps(item):
+                del item["id"]
+        headers = {"content-type": "application/json", "date": response.headers["date"]}
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize("output", ["jsonl", "csv", "json"])
+def test_a_run_without_an_id_costs_no_other_run_and_is_not_gone(
+    output: OutputFormat, commands: Commands, capsys: Out
+) -> None:
+    run_id, _ = commands.a_run()
+    server = commands.server()
+    forgetting = server._replace(wire=Forgetting(commands, "/runs", run_id))
+    unknown = listed(forgetting, capsys, output)
+    whole = ids(listed(server, capsys)[1])
+    for code, out, err in (unknown, listed(forgetting, capsys, output, full=True)):
+        assert (code, out.count(run_id)) == (ExitCode.NOT_DONE, 0)
+        assert all(known in out for known in whole - {run_id})
+        assert "could not all be read: The service sent items without an id. Not shown: 1 item of a list" in err
+    assert show_run(forgetting, run_id, output="json") == ExitCode.DONE, "it is still known"
+
+
+def test_a_workflow_without_an_id_costs_no_other_workflow_and_its_runs_are_not_gone(
+    commands: Commands, capsys: Out
+) -> None:
+    run_id, workflow_id = commands.a_run()
+    whole = ids(listed(commands.server(), capsys)[1])
+    server = commands.server()._replace(wire=Forgetting(commands, "/workflows", workflow_id))
+    for output in ("jsonl", "csv"):
+        code, out, err = listed(server, capsys, output)
+        assert (code, out.count(run_id)) == (ExitCode.NOT_DONE, 0)
+        assert "could not all be read: The service sent items without an id. Not shown: 1 item of a list" in err
+    assert show_run(server, run_id, output="json") == ExitCode.DONE, "it is still known"
+    capsys.readouterr()
+    assert ids(listed(commands.server(), capsys)[1]) == whole
+
+
 def test_a_known_list_reads_only_changes_and_prints_every_run(commands: Commands, capsys: Out) -> None:
     _, whole, _ = listed(commands.server(), capsys)
     code, out, _ = listed(commands.server(), capsys)
@@ -134,6 +188,21 @@ def test_a_server_that_fails_for_a_while_is_asked_again(
     assert f"({status}); runtui asks again at " in err
 
 
+def test_workflows_on_a_page_that_cannot_be_read_are_reported_and_keep_their_runs(
+    commands: Commands, capsys: Out
+) -> None:
+    server = commands.server(page_size=9)
+    part = server._replace(wire=Refusing(commands, "/workflows?$skiptoken", 404))
+    code, out, err = listed(part, capsys)
+    assert (code, bool(out)) == (ExitCode.NOT_DONE, True)
+    assert "The list is incomplete. The runs of some workflows could not all be read: Not found." in err
+    whole = ids(listed(server, capsys)[1])
+    code, again, err = listed(part, capsys, "csv")
+    assert (code, len(again.splitlines()) - 1) == (ExitCode.NOT_DONE, len(out.splitlines())), "all others are outdated"
+    assert "some workflows" not in err, "they are known by their names"
+    assert ids(listed(server, capsys)[1]) == whole
+
+
 def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Commands, capsys: Out) -> None:
     server = commands.server()._replace(wire=Refusing(commands, "/workflows", 500))
     with pytest.raises(RuntuiError, match="The runs could not be read"):
@@ -159,7 +228,7 @@ def test_a_run_that_is_not_found_names_the_workflows_that_could_not_be_looked_th
     server = commands.server()._replace(wire=Refusing(commands, f"{workflow_id}/runs", 403))
     with pytest.raises(RuntuiError, match="The run was not found") as caught:
         show_run(server, run_id, output="json")
-    assert "could not be read: Access denied." in str(caught.value)
+    assert "could not all be read: Access denied." in str(caught.value)
 
 
 def test_of_many_runs_those_that_cannot_be_read_come_with_the_next_step(commands: Commands, capsys: Out) -> None:

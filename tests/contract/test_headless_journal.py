@@ -22,11 +22,10 @@ from runtui.services.records.journal import Journal, Settlement
 from runtui.services.records.journal_file import damaged_files
 from runtui.settings import JOURNAL_FILE
 from tests import canary
-from tests.contract.headless_commands import Commands
+from tests.contract.headless_commands import Commands, Out
 from tests.unit.entries import an_entry
 from tests.unit.intents import record_intent
 
-Out = pytest.CaptureFixture[str]
 GoOn = Callable[[], Awaitable[httpx.Response]]
 OTHER_ROOT = "https://graph.microsoft.com/beta"
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from runtui.cli import main
 from runtui.domain.draft import Draft
@@ -19,14 +17,7 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.show import show_run
 from runtui.services.records.drafts import Drafts
 from runtui.settings import JOURNAL_FILE
-from tests.contract.headless_commands import ROOT, Commands
-
-Out = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
-    return Commands(sandbox_app, tmp_path)
+from tests.contract.headless_commands import ROOT, Commands, Out
 
 
 def test_a_run_and_what_failed_in_it(commands: Commands, capsys: Out) -> None:

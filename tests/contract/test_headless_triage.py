@@ -20,8 +20,8 @@ from runtui.errors import UsageError
 from runtui.services.store.store import Store
 from runtui.services.triage.shift import MAX_LINES, read_shift, shift_lines
 from runtui.settings import store_path
+from tests.contract.headless_commands import Out
 
-Out = pytest.CaptureFixture[str]
 Run = Callable[..., tuple[int, str, str]]
 ROOT = "https://graph.microsoft.com/beta"
 DAY = 24 * 3600 * 10_000_000

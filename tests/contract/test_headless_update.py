@@ -6,11 +6,9 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from runtui.auth.tokens import StaticToken
 from runtui.command_line import SessionSpec
@@ -24,19 +22,13 @@ from tests.contract.headless_commands import (
     ROOT,
     Bend,
     Commands,
+    Out,
     answer_with,
     lost_on_the_way,
     lost_on_the_way_back,
     refusing,
     straight,
 )
-
-Out = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
-    return Commands(sandbox_app, tmp_path)
 
 
 def test_values_are_read_as_in_the_form_and_the_result_is_one_json_object(commands: Commands, capsys: Out) -> None:

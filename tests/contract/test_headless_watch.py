@@ -20,9 +20,7 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.watch import ReportedRuns, watch
 from runtui.services import refresh
 from tests import PATIENCE
-from tests.contract.headless_commands import ROOT, Commands, refusing
-
-Out = pytest.CaptureFixture[str]
+from tests.contract.headless_commands import ROOT, Commands, Out, refusing
 
 MAX_LISTINGS = 500
 """The number of listings after which a watch ends and its test fails: the expected run never came."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import errno
 import gc
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -19,8 +21,7 @@ import runtui.__main__
 from runtui.cli import main
 from runtui.log import unhandled_errors_reported
 from tests import canary
-
-Out = pytest.CaptureFixture[str]
+from tests.contract.headless_commands import Out
 
 COMMANDS = {
     "runtui.headless.runs.list_runs": ["list", "--root", "http://127.0.0.1:1/beta"],
@@ -98,8 +99,17 @@ def test_ctrl_c_while_a_command_loads_is_no_traceback(monkeypatch: pytest.Monkey
     assert runtui.__main__.main() == 1
 
 
-def test_a_ctrl_c_that_python_drops_comes_again(folder: Path) -> None:
-    """Each import ends a lock whose finalizer is Python code."""
+@pytest.mark.parametrize("is_early", [False, True], ids=["after the hook", "within the hook"])
+def test_a_ctrl_c_that_python_drops_comes_again(folder: Path, monkeypatch: pytest.MonkeyPatch, is_early: bool) -> None:
+    """Each import ends a lock whose finalizer is Python code. The thread that sends the signal may run at once."""
+    start = _thread.start_new_thread
+
+    def start_early(work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        monkeypatch.setattr(_thread, "start_new_thread", start)
+        work(*arguments)
+
+    if is_early:
+        monkeypatch.setattr(_thread, "start_new_thread", start_early)
 
     class Lock:
         def __del__(self) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
+from runtui.domain.properties import EDITABLE, EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.errors import UsageError
 from runtui.sandbox.app import create_app
 from runtui.sandbox.scenarios import (
@@ -428,6 +428,16 @@ async def test_one_property_is_left_unchanged(wire: Wire) -> None:
     refused = await wire.client.patch(wire.write_path, json={"failedTasksCount": -1})
     assert refused.status_code == 400
     assert len(wire.applied) == 1
+
+
+@proves("required")
+async def test_a_change_without_every_required_property_is_refused(wire: Wire) -> None:
+    error = graph_error(await wire.patch())
+    assert error["target"] == "processingStatus"
+    await wire.assert_applied(0)
+    whole = {item.name: wire.run[item.name] for item in EDITABLE if item.required} | CHANGE
+    assert (await wire.client.patch(wire.write_path, json=whole)).status_code == 200
+    assert [write.body for write in wire.applied] == [whole]
 
 
 @proves("echo")

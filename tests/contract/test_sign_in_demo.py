@@ -77,7 +77,6 @@ async def test_graph_and_its_sign_in_are_behind_one_port(tmp_path: Path) -> None
                 root=ROOT,
                 state_folder=tmp_path,
                 http=lambda: DemoSignInHttp(AUTHORITY_BASE, place),
-                environ={},
             ),
             pause=no_pause,
         )

@@ -32,53 +32,56 @@ def authority_for(**credentials: Any) -> ScriptedAuthority:
     )
 
 
-async def test_a_secret_signs_in_and_leaves_no_file(tmp_path: Path) -> None:
+async def test_a_secret_signs_in_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = authority_for(secret=SECRET)
     for name in ("RUNTUI_CLIENT_SECRET", "AZURE_CLIENT_SECRET"):
-        async with signing_in(
-            authority, tmp_path, method="secret", client_id=DAEMON_ID, environ={name: SECRET}
-        ) as sign_in:
+        monkeypatch.setenv(name, SECRET)
+        async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID) as sign_in:
             assert sign_in.scopes == ("https://graph.fake.test/.default",)
             assert not sign_in.is_person
             assert authority.verify(await sign_in(), write=True) is None
             assert await sign_in() == await sign_in()
             assert there(sign_in.state.account).username == "nightly"
             assert sign_in.state.can_write
+        monkeypatch.delenv(name)
     assert sum(call.grant == "client_credentials" for call in authority.calls) == 2
     assert left_in(tmp_path) == []
     assert redact(f"echo {SECRET}") == f"echo {REDACTED}"
 
 
-async def test_our_own_variable_wins(tmp_path: Path) -> None:
-    environ = {"RUNTUI_CLIENT_SECRET": SECRET, "AZURE_CLIENT_SECRET": "of-another-program"}
-    authority = authority_for(secret=SECRET)
-    async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID, environ=environ) as sign_in:
+async def test_our_own_variable_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTUI_CLIENT_SECRET", SECRET)
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "of-another-program")
+    async with signing_in(authority_for(secret=SECRET), tmp_path, method="secret", client_id=DAEMON_ID) as sign_in:
         assert await sign_in()
 
 
-async def test_a_refused_token_of_a_program_is_replaced(tmp_path: Path) -> None:
+async def test_a_refused_token_of_a_program_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = authority_for(secret=SECRET)
-    environ = {"RUNTUI_CLIENT_SECRET": SECRET}
-    async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID, environ=environ) as sign_in:
+    monkeypatch.setenv("RUNTUI_CLIENT_SECRET", SECRET)
+    async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID) as sign_in:
         old = await sign_in()
         assert await sign_in.renew("Bearer")
         assert await sign_in() != old
 
 
 @pytest.mark.parametrize(
-    ("environ", "code", "says"),
+    ("secret", "code", "says"),
     [
-        ({}, 0, "No client secret"),
-        ({"RUNTUI_CLIENT_SECRET": "wrong-secret-1234"}, 0, "client secret is wrong"),
-        ({"RUNTUI_CLIENT_SECRET": SECRET}, 7000222, "client secret has expired"),
-        ({"RUNTUI_CLIENT_SECRET": SECRET}, 700024, "clock"),
+        ("", 0, "No client secret"),
+        ("wrong-secret-1234", 0, "client secret is wrong"),
+        (SECRET, 7000222, "client secret has expired"),
+        (SECRET, 700024, "clock"),
     ],
 )
-async def test_errors_about_a_secret(tmp_path: Path, environ: dict[str, str], code: int, says: str) -> None:
+async def test_errors_about_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str, code: int, says: str
+) -> None:
+    monkeypatch.setenv("RUNTUI_CLIENT_SECRET", secret)
     authority = authority_for(secret=SECRET)
     if code:
         authority.next_error(code)
-    async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID, environ=environ) as sign_in:
+    async with signing_in(authority, tmp_path, method="secret", client_id=DAEMON_ID) as sign_in:
         with pytest.raises(SignInError, match=says) as refused:
             await sign_in()
         assert not refused.value.needs_person
@@ -86,20 +89,21 @@ async def test_errors_about_a_secret(tmp_path: Path, environ: dict[str, str], co
         assert sign_in.state.error is refused.value
 
 
-async def test_a_program_needs_one_tenant(tmp_path: Path) -> None:
-    authority = authority_for(secret=SECRET)
-    environ = {"RUNTUI_CLIENT_SECRET": SECRET}
+async def test_a_program_needs_one_tenant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTUI_CLIENT_SECRET", SECRET)
     async with signing_in(
-        authority, tmp_path, method="secret", client_id=DAEMON_ID, environ=environ, tenant_id="organizations"
+        authority_for(secret=SECRET), tmp_path, method="secret", client_id=DAEMON_ID, tenant_id="organizations"
     ) as sign_in:
         with pytest.raises(SignInError, match="Which tenant"):
             await sign_in()
 
 
-async def test_a_secret_in_the_environment_does_not_replace_a_person(tmp_path: Path) -> None:
+async def test_a_secret_in_the_environment_does_not_replace_a_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority = authority_for(secret=SECRET)
-    environ = {"RUNTUI_CLIENT_SECRET": SECRET, "AZURE_CLIENT_SECRET": SECRET, "AZURE_CLIENT_ID": DAEMON_ID}
-    async with signing_in(authority, tmp_path, environ=environ) as sign_in:
+    monkeypatch.setenv("RUNTUI_CLIENT_SECRET", SECRET)
+    async with signing_in(authority, tmp_path) as sign_in:
         with pytest.raises(SignInError, match="Sign in first"):
             await sign_in()
         assert authority.calls == []
@@ -117,7 +121,7 @@ async def test_a_certificate_signs_in(tmp_path: Path) -> None:
         assert authority.verify(await sign_in(), write=True) is None
 
 
-async def test_a_certificate_with_a_password(tmp_path: Path) -> None:
+async def test_a_certificate_with_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from cryptography.hazmat.primitives import serialization
 
     key, public = pair()
@@ -131,9 +135,9 @@ async def test_a_certificate_with_a_password(tmp_path: Path) -> None:
     path.write_bytes(locked + public)
     authority = authority_for(certificates=(public,))
     for password, works in (("the password of the key", True), ("another password", False), ("", False)):
-        environ = {"RUNTUI_CERTIFICATE_PASSWORD": password}
+        monkeypatch.setenv("RUNTUI_CERTIFICATE_PASSWORD", password)
         async with signing_in(
-            authority, tmp_path, method="certificate", client_id=DAEMON_ID, certificate=path, environ=environ
+            authority, tmp_path, method="certificate", client_id=DAEMON_ID, certificate=path
         ) as sign_in:
             if works:
                 assert await sign_in()
@@ -192,13 +196,13 @@ def hand_written(**claims: Any) -> str:
     return f"eyJ0eXAi.{middle}.signature"
 
 
-async def by_hand(tmp_path: Path, environ: dict[str, str], path: Path | None) -> SignIn:
+async def by_hand(tmp_path: Path, path: Path | None) -> SignIn:
     settings = SignInSettings(method="token", tenant_id="", client_id="", authority="", token_file=path)
 
     def no_http() -> Any:
         raise AssertionError("a given token needs no sign-in service")
 
-    return SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path / "state", http=no_http, environ=environ))
+    return SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path / "state", http=no_http))
 
 
 async def test_a_token_file_is_read_again_when_the_server_refuses_it(tmp_path: Path) -> None:
@@ -206,7 +210,7 @@ async def test_a_token_file_is_read_again_when_the_server_refuses_it(tmp_path: P
     first = hand_written(upn="ada@contoso.example", tid="t1", exp=4_000_000_000, scp="LifecycleWorkflows.Read.All")
     path.write_text(f"Bearer {first}\n")
     path.chmod(0o600)
-    sign_in = await by_hand(tmp_path, {}, path)
+    sign_in = await by_hand(tmp_path, path)
     assert await sign_in() == first
     state = sign_in.state
     assert state.account is not None
@@ -229,7 +233,7 @@ async def test_a_token_file_that_others_may_read_is_refused(tmp_path: Path, mode
     path = tmp_path / "token"
     path.write_text(hand_written())
     path.chmod(mode)
-    sign_in = await by_hand(tmp_path, {}, path)
+    sign_in = await by_hand(tmp_path, path)
     with pytest.raises(SignInError, match="Others may read") as refused:
         await sign_in()
     assert f"chmod 600 {path}" in refused.value.hint
@@ -243,7 +247,7 @@ async def test_a_token_file_that_cannot_be_used(tmp_path: Path) -> None:
         if content is not None:
             (tmp_path / name).touch(0o600)
             (tmp_path / name).write_text(content)
-        sign_in = await by_hand(tmp_path, {}, tmp_path / name)
+        sign_in = await by_hand(tmp_path, tmp_path / name)
         with pytest.raises(SignInError):
             await sign_in()
         await sign_in.aclose()
@@ -252,15 +256,16 @@ async def test_a_token_file_that_cannot_be_used(tmp_path: Path) -> None:
 async def test_a_pipe_into_which_nothing_was_written_yet_has_no_token(tmp_path: Path) -> None:
     os.mkfifo(path := tmp_path / "pipe", 0o600)
     with path.open("r+b", buffering=0):
-        sign_in = await by_hand(tmp_path, {}, path)
+        sign_in = await by_hand(tmp_path, path)
         with pytest.raises(SignInError, match="It is empty"):
             await sign_in()
         await sign_in.aclose()
 
 
-async def test_the_variable_gives_a_token(tmp_path: Path) -> None:
+async def test_the_variable_gives_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = hand_written(upn="ada")
-    sign_in = await by_hand(tmp_path, {"RUNTUI_TOKEN": f"Bearer {token}"}, None)
+    monkeypatch.setenv("RUNTUI_TOKEN", f"Bearer {token}")
+    sign_in = await by_hand(tmp_path, None)
     assert await sign_in() == token
     assert not await sign_in.renew("Bearer")
     with pytest.raises(SignInError, match="refused"):
@@ -292,7 +297,7 @@ async def test_a_managed_identity(tmp_path: Path, client_id: str) -> None:
 
     service = AzuresService([given("first"), given("second"), HttpAnswer(400, {}, '{"error": "none"}')])
     settings = SignInSettings(method="managed-identity", tenant_id="", client_id=client_id, authority="")
-    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={}))
+    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path, http=lambda: service))
     first = await sign_in()
     assert await sign_in() == first
     assert sign_in.state.account is not None
@@ -312,7 +317,7 @@ async def test_there_is_no_managed_identity_here(tmp_path: Path) -> None:
         [HttpAnswer(400, {}, '{"error": "invalid_request", "error_description": "Identity not found"}')]
     )
     settings = SignInSettings(method="managed-identity", tenant_id="", client_id="", authority="")
-    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={}))
+    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path, http=lambda: service))
     with pytest.raises(SignInError, match="Identity not found") as refused:
         await sign_in()
     assert not refused.value.needs_person

@@ -40,7 +40,6 @@ def over_tls(served: ServedAuthority, folder: Path) -> SignIn:
             root=ROOT,
             state_folder=folder,
             http=lambda: SignInHttp(served.ca_file),
-            environ={},
         ),
         pause=Pauses(),
     )
@@ -59,7 +58,7 @@ async def test_the_whole_way_over_tls(served: ServedAuthority, tmp_path: Path) -
 
 async def test_an_untrusted_service_gets_no_request(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
-        MsalClient(settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp, environ={}),
+        MsalClient(settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp),
         pause=Pauses(),
     )
     with pytest.raises(SignInError, match=r"cannot be reached.*certificate") as refused:
@@ -77,7 +76,6 @@ async def test_a_missing_ca_file_is_reported(served: ServedAuthority, tmp_path: 
             root=ROOT,
             state_folder=tmp_path,
             http=lambda: SignInHttp(tmp_path / "absent.pem"),
-            environ={},
         )
     )
     with pytest.raises(SignInError, match="cannot be reached"):
@@ -172,7 +170,7 @@ class Silent:
 
 async def main():
     settings = settings_for(ScriptedAuthority())
-    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=Path(sys.argv[1]), http=Silent, environ={}))
+    sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=Path(sys.argv[1]), http=Silent))
     attempt = asyncio.create_task(sign_in.device_code(print))
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read, 1)
     attempt.cancel()

@@ -117,11 +117,12 @@ def test_both_ways_to_the_trust_of_the_system_are_taken(of_system: str) -> None:
     assert (type(tls_context()) is ssl.SSLContext) is (of_system == "bundle")
 
 
-def test_a_pipe_as_the_bundle_of_the_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenSSL would wait until somebody writes into it and closes it; nobody keeps this one open."""
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSLKEYLOGFILE"])
+def test_a_pipe_in_a_variable_of_openssl_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """OpenSSL would wait for the other end of a named pipe; it opens this one at once."""
     reader, writer = os.pipe()
     os.close(writer)
-    monkeypatch.setenv("SSL_CERT_FILE", f"/dev/fd/{reader}")
+    monkeypatch.setenv(variable, f"/dev/fd/{reader}")
     with pytest.raises(OSError, match="It is not a regular file"):
         tls_context()
     os.close(reader)

@@ -16,7 +16,8 @@ from textual.filter import LineFilter
 from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList, Select, Static
 
-from runtui.tui.text import ControlFilter, content, plain
+from runtui.domain.text import visible
+from runtui.tui.text import ControlFilter, content
 from runtui.tui.widgets.json_view import JsonView
 
 HOSTILE = "\x1b]0;owned\x07\x1b[13;37H\x9b13;37H\u202e\u200b\U000e0041\x7f\ud800[/x][@click=app.quit]go[/]"
@@ -48,7 +49,7 @@ class HostileApp(App[int]):
         first = walls in {"both", "first"}
         self._second = walls in {"both", "second"}
         self._hostile = HOSTILE if walls != "none" else HOSTILE.replace("\ud800", "")  # it would end all output
-        self._text = plain(self._hostile) if first else self._hostile
+        self._text = visible(self._hostile) if first else self._hostile
         self._content = content if first else Content
 
     def get_line_filters(self) -> Sequence[LineFilter]:

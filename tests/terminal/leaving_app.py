@@ -20,7 +20,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from runtui.log import unhandled_errors_reported
-from runtui.tui.terminal import InputParser, TerminalApp, shell_waits, starting_theme, tell_the_shell
+from runtui.tui.terminal import InputParser, TerminalApp, shell_waits, tell_the_shell
+from runtui.tui.themes import starting_theme
 from tests import PATIENCE, there
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"

@@ -90,7 +90,8 @@ def test_after_noise_a_key_acts(tmp_path: Path) -> None:
     """The app has only an input and a list, because the effect of the keys within the noise does not matter here."""
     script = (
         "import sys; from pathlib import Path; from textual.widgets import Input, OptionList\n"
-        "from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell\n"
+        "from runtui.tui.terminal import TerminalApp, tell_the_shell\n"
+        "from runtui.tui.themes import starting_theme\n"
         "class Small(TerminalApp):\n"
         "    ENABLE_COMMAND_PALETTE = False\n"
         "    def compose(self):\n"

@@ -27,6 +27,7 @@ from textual.widget import Widget
 from runtui.auth.tokens import StaticToken, TokenSource
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.text import visible
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.workspace import SandboxControl, Workspace
@@ -37,7 +38,6 @@ from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.journaling import Journaling, JournalView
 from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import StatusLine
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.side_panel import SidePanel
@@ -176,7 +176,7 @@ class Session:
     def text_in(self, name: str) -> str:
         """Return the text of a field."""
         field, draft = EDITABLE_BY_NAME[name], self.app.feature[Editing].form.draft
-        return self.form.edit.text if self.field == name and not field.choices else plain(there(draft).text(field))
+        return self.form.edit.text if self.field == name and not field.choices else visible(there(draft).text(field))
 
     def under(self, name: str) -> str:
         """Return the text under a field."""

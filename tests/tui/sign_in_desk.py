@@ -133,7 +133,6 @@ async def open_desk(
             root=GRAPH,
             state_folder=folder,
             http=lambda: NotingHttp(authority, gate, secrets),
-            environ={},
         ),
         pause=polls,
     )

@@ -13,6 +13,7 @@ from textual import events
 
 from runtui.domain.columns import list_layout
 from runtui.domain.draft import Draft
+from runtui.domain.properties import EDITABLE
 from runtui.domain.report import Outcome
 from runtui.domain.rows import StoredRun
 from runtui.services.store.store import Store, stored_runs
@@ -30,6 +31,7 @@ from tests.tui.test_faults import graph_error
 from tests.tui.wires import Graph, Held, a_run
 
 MANY = 40
+REQUIRED = [field.name for field in EDITABLE if field.required]
 
 
 def forty() -> Graph:
@@ -163,7 +165,7 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         await type_keys(session, ["ctrl+a", "e"], "slowly")
         assert "Edit 40 runs" in session.text()
         assert "(mixed)" in session.text()
-        assert "ctrl+t" not in session.text(), "there is no choice of the body here"
+        assert "ctrl+t send changed" in session.text()
         await type_keys(session, ["enter", "end", "enter"], "slowly")
         assert "was 38 failed, 2 inProgress" in session.text()
         await type_keys(session, ["f8"], "slowly")
@@ -185,8 +187,53 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         (name,) = draft.edits
         sent = {json.dumps(json.loads(body)) for body in graph.patches}
         assert len(graph.patches) == MANY
-        assert len(sent) == 1, "one moment for all"
-        assert set(json.loads(next(iter(sent)))) == {"@odata.type", name}
+        assert {json.loads(body)[name] for body in sent} == {draft.edits[name].value}, "one moment for all"
+        assert all({"@odata.type", *REQUIRED} <= set(json.loads(body)) for body in sent)
+
+
+async def test_each_run_is_sent_its_own_required_properties_or_by_key_only_what_changed(open_session: Opener) -> None:
+    graph = Graph()
+    for n in range(3):
+        graph.runs[f"run-{n}"]["totalUsersCount"] = 10 + n
+    before = {run_id: dict(run) for run_id, run in graph.runs.items()}
+    async with open_session(graph=graph) as session:
+        await type_keys(session, ["ctrl+a", "e"], "slowly")
+        assert "was not received" not in session.text(), "the runs differ in it"
+        await type_keys(session, ["enter", "up", "enter"], "slowly")
+        assert '"totalUsersCount": 10,' in session.inside(session.panel)
+        await session.press("ctrl+t")
+        assert "Sends only what changed." in session.status.text
+        assert "totalUsersCount" not in session.inside(session.panel)
+        await type_keys(session, ["escape", "e"], "slowly")
+        assert "ctrl+t send all" in session.text(), "kept with what was typed"
+        await session.press("ctrl+s")
+        assert "Also sends" not in session.words
+        await type_keys(session, ["escape", "ctrl+t", "ctrl+s"], "slowly")
+        assert "Also sends 7 unchanged required properties, each run its own." in session.words
+        await session.press("y")
+        await ended(session)
+        assert graph.runs == {run_id: {**run, "processingStatus": "canceled"} for run_id, run in before.items()}
+        assert all({"@odata.type", *REQUIRED} == set(json.loads(body)) for body in graph.patches)
+        await type_keys(session, ["u", "y"], "slowly")
+        await ended(session)
+        assert graph.runs == before
+        assert all({"@odata.type", *REQUIRED} == set(json.loads(body)) for body in graph.patches)
+
+
+async def test_a_colleagues_change_of_an_untouched_property_is_not_overwritten(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(graph=graph) as session:
+        await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "slowly")
+        graph.runs["run-2"]["failedTasksCount"] = 9
+        await session.press("y")
+        await ended(session)
+        assert "5 changes: 4 done, 1 not done." in session.status.text
+        assert "9 by now: failedTasksCount" in session.words
+        assert graph.runs["run-2"] == {**a_run(2), "failedTasksCount": 9}
+        await type_keys(session, ["R", "y"], "slowly")
+        await ended(session)
+        assert graph.runs["run-2"] == {**a_run(2), "failedTasksCount": 9, "processingStatus": "canceled"}
+        assert set(json.loads(graph.patches[-1])) == {"@odata.type", *REQUIRED}
 
 
 async def test_the_review_of_many_says_all_that_changes_on_a_small_screen(open_session: Opener) -> None:

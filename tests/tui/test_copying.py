@@ -89,6 +89,17 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
         assert "Only a run, change or cause" in session.text()
 
 
+async def test_an_opened_run_without_a_user_under_the_cursor_is_copied_itself(open_session: Opener) -> None:
+    async with open_session() as session:
+        run_id = await go_to_failed_run(session)
+        await session.press("enter")
+        await session.until(lambda: session.app.feature[Opening].users.list.rows)
+        await session.press("slash", *"nobody", "enter")
+        await session.until(lambda: not session.app.feature[Opening].users.list.shown.rows)
+        assert await copied(session, "y", "y") == run_id
+        assert f"- run: `{run_id}`" in await copied(session, "y", "h")
+
+
 async def test_the_journal_offers_the_change_under_its_cursor(open_session: Opener) -> None:
     async with open_session(graph=Graph()) as session:
         entry = await change(session)

@@ -104,7 +104,7 @@ async def test_a_workflow_that_cannot_be_read_is_named_once_and_the_others_are_l
     async with open_session(wire=httpx.MockTransport(handle)) as session:
         progress = session.workspace.refresh
         await session.until(
-            lambda: "The list is incomplete. The runs of Leave could not be read." in session.status.text
+            lambda: "The list is incomplete. The runs of Leave could not all be read." in session.status.text
         )
         assert why in session.status.text
         assert session.runs.table.total == 5

@@ -10,9 +10,9 @@ from textual import events
 
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
+from runtui.domain.text import visible
 from runtui.domain.times import parse_ticks
 from runtui.tui.screens.form import HelpLines
-from runtui.tui.text import plain
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
@@ -323,7 +323,7 @@ async def test_typing_the_received_text_is_no_edit_even_with_signs(open_session:
     async with open_session(runs=12) as session:
         raw = await open_run(session, totalUsersCount="1\n2\x1b")
         await go_to(session, "totalUsersCount")
-        assert session.form.edit.text == plain(raw["totalUsersCount"]) != raw["totalUsersCount"]
+        assert session.form.edit.text == visible(raw["totalUsersCount"]) != raw["totalUsersCount"]
         await session.type("3")
         assert list(draft_of(session).edits) == ["totalUsersCount"]
         await session.press("backspace")

@@ -6,11 +6,10 @@ import json
 import re
 
 from runtui.domain.rows import RUN_COLUMNS
-from runtui.domain.text import UNSAFE
+from runtui.domain.text import UNSAFE, visible
 from runtui.domain.views import ListSettings
 from runtui.sandbox.tenant.seed import HOSTILE_TEXTS
 from runtui.services.store.store import EVERY_RUN
-from runtui.tui.text import plain
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
@@ -33,7 +32,7 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
             await session.press("g")
             assert table.total > 0
             row = there(session.runs.list.row)
-            assert plain(row.workflow_name)[:12] in session.text()
+            assert visible(row.workflow_name)[:12] in session.text()
             assert is_safe(session)
         await session.press("escape", "slash")
         await session.type("[/x]")
@@ -81,7 +80,7 @@ async def test_editing_another_field_leaves_hostile_text_untouched_on_the_server
     run_id = str(odd["id"])
     graph = Graph(runs={run_id: odd})
     async with open_session(wire=graph.wire) as session:
-        assert plain(ATTACK)[:10] in session.text()
+        assert visible(ATTACK)[:10] in session.text()
         assert is_safe(session)
         await session.press("enter")
         await session.until(lambda: "No task failed." in session.text())
@@ -123,12 +122,12 @@ async def test_error_words_and_reasons_of_a_server_are_text(open_session: Opener
     )
     async with open_session(size=(120, 50), wire=graph.wire) as session:
         await session.press("enter")
-        await session.until(lambda: plain(ATTACK)[:20] in session.inside(session.panel))
+        await session.until(lambda: visible(ATTACK)[:20] in session.inside(session.panel))
         assert is_safe(session)
         await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
         await session.until(lambda: graph.patches and not session.workspace.saves.active())
         await session.until(lambda: "ot done" in session.text())
-        assert plain(ATTACK)[:20] in session.text()
+        assert visible(ATTACK)[:20] in session.text()
         assert is_safe(session)
         assert json.loads(session.app.chrome.panel.pages["response"].body)["error"]["code"] == ATTACK
         assert session.app.is_running

@@ -219,9 +219,7 @@ async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> A
     wire = Held(httpx.ASGITransport(server))
     sign_in_settings = settings_for(authority, token_cache="memory")
     sign_in = SignIn(
-        MsalClient(
-            sign_in_settings, root=GRAPH, state_folder=folder, http=lambda: GatedHttp(authority, gate), environ={}
-        ),
+        MsalClient(sign_in_settings, root=GRAPH, state_folder=folder, http=lambda: GatedHttp(authority, gate)),
         pause=Polls(),
     )
     await is_in(sign_in, authority)

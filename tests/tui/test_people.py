@@ -258,6 +258,19 @@ async def test_the_question_shows_people_as_they_become_known_and_moves_with_the
         assert session.workspace.store.count(EVERY_RUN) == 60
 
 
+async def test_the_question_for_an_on_demand_run_shows_people_as_they_become_known(open_session: Opener) -> None:
+    async with open_session(runs=60) as session:
+        await session.press("o")
+        await session.until(lambda: session.view == "overview" and "Onboard" in session.text())
+        await session.press("a", "G", "k", "enter")
+        asking = session.find(PeopleView)
+        results = session.workspace.results
+        await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
+        known = session.workspace.store.people("", 50)
+        choices = asking.query_one(ChoiceList)
+        await session.until(lambda: [str(line.prompt) for line in choices.options] == person_lines(known))
+
+
 @pytest.mark.parametrize(("most", "title"), [(3, "People  3"), (2, "People  2+")])
 async def test_the_title_says_if_there_are_more_people_than_are_offered(
     most: int, title: str, open_session: Opener, monkeypatch: pytest.MonkeyPatch

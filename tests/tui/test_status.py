@@ -13,6 +13,7 @@ import pytest
 from runtui.errors import RuntuiError
 from runtui.services.refresh import Progress
 from runtui.tui.features.listing import Listing
+from runtui.tui.screens import frame
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_conflict import type_a_draft
 from tests.tui.test_faults import graph_error
@@ -49,7 +50,7 @@ async def test_a_message_of_the_form_disappears_with_the_form(open_session: Open
     async with open_session(graph=Graph()) as session:
         await open_form(session)
         await session.press("ctrl+t")
-        assert session.status.text.startswith("The request contains only what changed")
+        assert session.status.text.startswith("Sends only what changed.")
         await session.press(leave)
         await session.until(lambda: session.view != "edit")
         assert session.status.text == ""
@@ -215,6 +216,32 @@ async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session
         await session.go_to("processingStatus")
         await session.press("i")
         assert session.status.text == "", "the dropdown takes the key"
+
+
+async def test_a_sentence_that_was_read_goes_with_the_next_key_that_works(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(graph=Graph()) as session:
+        session.app.chrome.set_status("The change is done.", "success")
+        await session.press("j")
+        assert session.status.text == "The change is done.", "it may have come with the key"
+        await session.press("R")
+        assert session.status.text == "R retry works in: Results of a bulk change."
+        monkeypatch.setattr(frame, "READING_SECONDS", -1)
+        session.app.chrome.set_status("The disk is full.", "error")
+        await session.press("k")
+        assert session.status.text == "The disk is full.", "a graver sentence stays"
+        session.app.chrome.set_status("The change is done.", "success")
+        await session.press("k")
+        assert session.status.text == ""
+
+
+async def test_what_a_key_has_not_found_makes_way_for_what_the_next_key_says(open_session: Opener) -> None:
+    async with open_session(graph=Graph()) as session:
+        await session.press("u")
+        await session.until(lambda: "You have not changed this run" in session.status.text)
+        await session.press("R")
+        assert session.status.text == "R retry works in: Results of a bulk change."
 
 
 async def test_a_first_listing_that_waits_says_why_there_is_no_row(open_session: Opener) -> None:

@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from typing import Any
 
-from runtui.domain.bulk_draft import actions_of, by_count, common_values, drafts_of, mixed_values, model_of
-from runtui.domain.draft import Draft, Edit
+from runtui.domain.bulk_draft import actions_of, by_count, common_values, drafts_of, mixed_values
+from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.rows import StoredRun
 from runtui.domain.times import parse_ticks
 from runtui.domain.triage.service_actions import cancel
@@ -27,8 +27,8 @@ def a_run(number: int, **values: Any) -> StoredRun:
     return StoredRun(f"run-{number}", "w1", "Onboard", {**received, **values})
 
 
-def model(runs: list[StoredRun], **texts: str) -> Draft:
-    draft = model_of(runs, {})
+def model(runs: list[StoredRun], mode: BodyMode = "changed", **texts: str) -> Draft:
+    draft = Draft("", "", {}, mode).rebased(common_values(runs))
     for name, text in texts.items():
         draft = draft.typed(name, text, NOW)
     return draft
@@ -63,6 +63,21 @@ def test_each_run_gets_a_draft_of_its_own_with_only_what_was_typed() -> None:
         "2 no longer in the list, 1 with a change in progress, 1 with these values already"
     )
     assert list(bulk.changes()) == [("processingStatus", "1 failed, 1 inProgress", "canceled")]
+    assert bulk.also_sent() == ""
+
+
+def test_in_full_each_body_is_that_of_a_single_change_with_the_runs_own_values() -> None:
+    lacking, empty = a_run(1, totalUsersCount=8), a_run(2, totalUsersCount=None)
+    lacking = lacking._replace(raw={k: v for k, v in lacking.raw.items() if k != "workflowExecutionType"})
+    runs = [a_run(0), lacking, empty]
+    bulk = drafts_of(model(runs, "full", processingStatus="canceled"), runs, ())
+    singles = [Draft(run.run_id, "w1", run.raw).typed("processingStatus", "canceled", NOW) for run in runs]
+    assert [draft.body_text() for draft in bulk.drafts] == [draft.body_text() for draft in singles]
+    assert [json.loads(draft.body_text())["totalUsersCount"] for draft in bulk.drafts] == [3, 8, None]
+    assert bulk.also_sent() == "Also sends up to 2 unchanged required properties, each run its own"
+    assert "totalUsersCount goes back as received" in " ".join(bulk.warnings())
+    assert "workflowExecutionType was not received, so it is left out" in " ".join(bulk.warnings())
+    assert drafts_of(model(runs[:1], "full", processingStatus="canceled"), runs[:1], ()).also_sent().endswith("its own")
 
 
 def test_a_relative_time_is_one_moment_for_all() -> None:
@@ -86,10 +101,10 @@ def test_what_stops_a_run_is_told_where_one_goes_on() -> None:
 
 
 def test_typed_values_stay_until_all_runs_have_them() -> None:
-    edits = {"processingStatus": Edit("canceled", "canceled")}
     some, all_of_them = [a_run(0), a_run(1, processingStatus="canceled")], [a_run(1, processingStatus="canceled")]
-    assert dict(model_of(some, edits).edits) == edits
-    assert not model_of(all_of_them, edits).edits
+    left = model(some, processingStatus="canceled")
+    assert left.rebased(common_values(some)) == left
+    assert not left.rebased(common_values(all_of_them)).edits
 
 
 def test_many_values_are_told_by_the_commonest() -> None:

@@ -76,7 +76,7 @@ def test_the_texts_of_items_mean_the_items(parts: list[tuple[Any, str]], link: s
         (b'\t{"value": [{"id": "r1"}], "@odata.nextLink": "https://graph/$skiptoken=},"} ', False),
         (b'{"value":[{"id":"r1","b":1.50,"a":{"a":{},"b":[]}},{"id":"r2"}],"@odata.nextLink":"x"}', True),
         (b'{"value":[{"id":"r1"}, {"id":"r2"}]}', False),
-        (b'{"value":[{"id":"r1"},{"id":"}{"}]}', False),
+        (b'{"value":[{"id":"r1"},{"id":"}{"}]}', True),
         (b'{"a":{},"value":[{"id":"r1"},{"id":"r2"}]}', False),
         (b'{"value":[{"id":"r1"},{\n"id":"r2"}]}', False),
         (b'{"value":[{"id":"r1"},{"id":"\\u0072"}]}', False),

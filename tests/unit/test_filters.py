@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, timezone
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,20 +25,19 @@ from runtui.domain.filter_tree import (
 from runtui.domain.filters import MAX_TERMS, FilterError, parse_filter
 from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
+from tests import living_in, there
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 SECOND = TICKS_PER_SECOND
 DAY = 24 * 3600 * SECOND
-EAST = timezone(timedelta(hours=2))
 FIELD = {field.name: field for field in FILTER_FIELDS}
 STATUS, TYPE, WORKFLOW, ID = FIELD["status"], FIELD["type"], FIELD["workflow"], FIELD["id"]
 FAILED, STARTED, COMPLETED = FIELD["failed"], FIELD["started"], FIELD["completed"]
 
 
 def read(text: str) -> Filter:
-    found = parse_filter(text, NOW, EAST)
-    assert found is not None
-    return found
+    with living_in("UTC-2"):  # two hours east of it
+        return there(parse_filter(text, NOW))
 
 
 def tree(text: str) -> Node:
@@ -86,6 +83,7 @@ ANY_OF_THE_RUNS = AnyOf(tuple(map(HasText, RUN_IDS)))
         ("status:pausedByPolicy", IsOneOf(STATUS, ("pausedByPolicy",))),
         ('status:"[/x] y"', IsOneOf(STATUS, ("[/x] y",))),
         ("status:none", IsOneOf(STATUS, ("",))),
+        ("status:Running,part", IsOneOf(STATUS, ("inProgress", "completedWithErrors"))),
         ("!status:failed", Not(IsOneOf(STATUS, ("failed",)))),
         ("type:ondemand", IsOneOf(TYPE, ("onDemand",))),
         ('wf:"Onboard pre-hire"', TextIs(WORKFLOW, "Onboard pre-hire")),
@@ -176,6 +174,7 @@ def test_an_invalid_filter_says_where_and_what_is_possible(text: str, position: 
     ("text", "hint"),
     [
         ("status:fialed", "No known status begins with fialed. Did you mean failed?"),
+        ("status:ruNing", "No known status begins with ruNing. Did you mean running?"),
         ("type:zzz", "No known type begins with zzz. Known: scheduled, onDemand"),
     ],
 )

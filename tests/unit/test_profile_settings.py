@@ -179,8 +179,12 @@ def test_a_file_without_certificates_is_refused_at_the_start(tmp_path: Path) -> 
     path = tmp_path / "ca.pem"
     path.write_text("nothing of the kind")
     assert f"{path} contains no PEM certificates." in refused({**TOKEN, "ca-file": str(path)})
+
+
+@pytest.mark.parametrize("option", ["ca-file", "certificate", "federated-token-file"])
+def test_a_pipe_is_refused_where_a_file_is_read_again(tmp_path: Path, option: str) -> None:
     os.mkfifo(pipe := tmp_path / "pipe")
-    assert f"{pipe}: It is not a regular file." in refused({**TOKEN, "ca-file": str(pipe)})
+    assert f"{pipe}: It is not a regular file." in refused({**TOKEN, option: str(pipe)})
 
 
 def test_a_wrong_value_of_a_profile_names_file_and_line(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ async def test_trouble_with_one_workflow_takes_no_row_away_and_stops_no_other(
         ("joiner", "Joiner", trouble)
     ]
     assert progress.fault is None
-    assert "The runs of Joiner could not be read" in str(progress.why_incomplete)
+    assert "The runs of Joiner could not all be read" in str(progress.why_incomplete)
     assert trouble.title in str(progress.why_incomplete)
     assert f"runs of workflow joiner: {trouble}" in caplog.text, "the answer may have been a 200"
     assert whole_at is not None
@@ -140,12 +140,15 @@ def refused_joiner() -> RuntuiError:
     ("faults", "words"),
     [
         ([], "None"),
-        ([refused_joiner()], "The runs of W0 could not be read. You are not allowed. No. Ask."),
-        ([refused_joiner()] * 2, "The runs of W0, W1 could not be read. You are not allowed. No. Ask."),
-        ([refused_joiner()] * 5, "The runs of W0, W1, W2 and 2 more could not be read. You are not allowed. No. Ask."),
+        ([refused_joiner()], "The runs of W0 could not all be read. You are not allowed. No. Ask."),
+        ([refused_joiner()] * 2, "The runs of W0, W1 could not all be read. You are not allowed. No. Ask."),
+        (
+            [refused_joiner()] * 5,
+            "The runs of W0, W1, W2 and 2 more could not all be read. You are not allowed. No. Ask.",
+        ),
         (
             [refused_joiner(), RuntuiError("It broke", "Badly.")],
-            "The runs of W0, W1 could not be read. W0: You are not allowed. W1: It broke.",
+            "The runs of W0, W1 could not all be read. W0: You are not allowed. W1: It broke.",
         ),
     ],
 )

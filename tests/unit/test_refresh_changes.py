@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from runtui.domain.times import parse_ticks
+from runtui.graph.faults import without_ids
+from runtui.graph.pages import GraphError
 from runtui.services.refresh import FULL_EVERY, OVERLAP, Refresh, changes_since
 from runtui.services.store.file import KnownListing, known_listings, missing_orders
 from runtui.services.store.store import EVERY_RUN, Store, cells_of
 from tests import there
-from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, refused, run
+from tests.unit.fake_lister import EXCHANGE, NEVER, FakeGraph, graph_error, ids, refused, run
 
 START = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 FIRST = parse_ticks("2026-11-20T10:00:00Z")
@@ -102,6 +104,17 @@ async def test_a_service_that_cannot_filter_is_listed_in_full_and_that_is_rememb
     assert await court.listing(30) == FULL
     court.graph.changes = {}
     assert all(since for _, since in await court.listing(30, again=True)), "another session asks once more"
+
+
+async def test_a_changed_run_without_an_id_causes_a_full_listing_each_time_that_removes_nothing(court: Court) -> None:
+    no_id = GraphError(without_ids(EXCHANGE, 1), EXCHANGE, lacks_ids=True)
+    court.graph.changes["joiner"] = [[], no_id]
+    court.graph.pages["joiner"] = [[run("b", failedTasksCount=9)], no_id]
+    for _ in range(2):
+        assert await court.listing(30) == [CHANGES[0], ("joiner", None), CHANGES[1]]
+        assert [missing.workflow_id for missing in court.refresh.progress.missing] == ["joiner"]
+        assert court.failed_tasks("b") == 9
+        assert ids(court.store) == {"a", "b", "c"}
 
 
 async def test_trouble_that_is_not_about_the_filter_is_not_taken_for_a_refusal_of_it(court: Court) -> None:

@@ -53,7 +53,8 @@ def test_a_record_keeps_the_seventh_digit_and_orders_by_the_moment_not_by_the_te
 
 
 def indexed(**raw: Any) -> dict[str, Any]:
-    return dict(zip(INDEXED, index_runs([{"id": "a"} | raw], "w")[0], strict=True))
+    [values] = zip(*index_runs([{"id": "a"} | raw], "w"), strict=True)
+    return dict(zip(INDEXED, values, strict=True))
 
 
 def test_a_run_is_as_recent_as_its_start_and_before_that_as_its_schedule() -> None:
@@ -90,7 +91,7 @@ PROPERTIES = "processingStatus workflowExecutionType startedDateTime completedDa
 
 @given(st.dictionaries(st.sampled_from(PROPERTIES.split()), json_values), st.text(min_size=1))
 def test_any_object_with_an_id_makes_a_record_that_a_database_can_hold(raw: dict[str, Any], run_id: str) -> None:
-    made = index_runs([raw | {"id": run_id}], "w")[0]
+    [made] = zip(*index_runs([raw | {"id": run_id}], "w"), strict=True)
     assert len(made) == len(INDEXED)
     for value in made:
         assert isinstance(value, int | str)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -10,8 +12,10 @@ from runtui.auth.accounts import Account
 from runtui.auth.errors import not_signed_in
 from runtui.auth.flows import has_browser
 from runtui.auth.signin import SignInState
+from runtui.services.workspace import Workspace
 from runtui.settings import SignInSettings
 from runtui.tui.words.sign_in_words import available_methods, short_name, who
+from runtui.tui.words.write_words import sent_from
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 NOBODY = Account(username="", tenant_id="")
@@ -42,6 +46,9 @@ def test_who_is_signed_in() -> None:
     assert who(SignInState(), NOW) == "", "not known yet"
     assert who(SignInState(error=not_signed_in()), NOW) == "signed out"
     assert who(SignInState(account=LEE, error=not_signed_in()), NOW) == "lee.admin: sign in again"
+    assert who(SignInState(account=NOBODY), NOW) == ""
+    assert who(SignInState(account=NOBODY, error=not_signed_in()), NOW) == "sign in again"
+    assert who(SignInState(account=NOBODY, expires_at=NOW), NOW) == "token expired"
     long = Account(username="x" * 50 + "@contoso.example", tenant_id="t")
     assert len(short_name(long)) == 20
 
@@ -56,6 +63,10 @@ def test_a_browser_of_this_machine_is_offered_only_where_there_is_one() -> None:
 
 
 def test_an_account_that_the_authority_does_not_name_leaves_no_gap() -> None:
+    of_token = SimpleNamespace(settings=SimpleNamespace(tenant="Lab"), sign_in=SimpleNamespace(state=SignInState()))
+    for account, named in ((NOBODY, ()), (LEE, (("account", LEE.username),))):
+        of_token.sign_in.state = SignInState(account=account)
+        assert sent_from(cast(Workspace, of_token)) == (("tenant", "Lab"), *named)
     assert str(NOBODY) == "an account without a name"
     assert str(LEE) == "lee.admin@contoso.example, tenant t"
     assert str(Account(username="lee", tenant_id="")) == "lee"

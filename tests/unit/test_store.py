@@ -121,12 +121,6 @@ def test_the_list_is_there_at_the_next_start(path: Path) -> None:
     again.close()
 
 
-def test_a_run_without_an_id_is_reported_and_does_not_cost_the_others(store: Store) -> None:
-    with pytest.raises(RuntuiError, match="no id"):
-        put(store, a_run(1), {"processingStatus": "failed"}, a_run(2))
-    assert ids(store) == ["r1", "r2"]
-
-
 def test_a_page_of_any_size_is_stored(store: Store) -> None:
     assert len(put(store, *(a_run(number) for number in range(2500)))) == 2500
     assert store.count(RunQuery()) == 2500

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -14,17 +13,15 @@ from runtui.domain.rows import STATUS_LOOKS, status_look
 from runtui.domain.times import day_starts, parse_ticks
 from runtui.domain.triage.workflows import WorkflowDay, runs_filter
 from runtui.services.store.store import RunQuery, Store
+from tests import living_in
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 
 
 @pytest.fixture(autouse=True)
-def _in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def _in_berlin() -> Iterator[None]:
+    with living_in("Europe/Berlin"):
+        yield
 
 
 def run(number: int, started: str | None, status: str = "failed", **more: Any) -> dict[str, Any]:

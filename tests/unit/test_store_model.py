@@ -152,7 +152,8 @@ def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
         case Not(part):
             return not matches(part, raw, workflow)
         case HasText(wanted):
-            texts = (workflow, raw["id"], status(raw), text(raw, "workflowExecutionType"))
+            word = {"completedWithErrors": "partly", "inProgress": "running"}.get(status(raw), "")
+            texts = (workflow, raw["id"], status(raw), word, text(raw, "workflowExecutionType"))
             return any(wanted.casefold() in each.casefold() for each in texts)
         case IsOneOf(field, wanted):
             return any(is_choice(field, one, raw) for one in wanted)
@@ -330,6 +331,8 @@ TABLE: list[Raw] = [
         ("is:active", "3"),
         ("is:unknown", "45"),
         ("onboard !id:r0,r1", "2345"),
+        ("Partly or status:runn", "13"),
+        ("!partly", "02345"),
     ],
 )
 def test_what_a_filter_finds(tmp_path: Path, typed: str, numbers: str) -> None:

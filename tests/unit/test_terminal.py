@@ -27,8 +27,8 @@ from runtui.tui.terminal import (
     Backlog,
     TerminalApp,
     TerminalDriver,
-    starting_theme,
 )
+from runtui.tui.themes import starting_theme
 
 
 class Tty(io.StringIO):

@@ -10,8 +10,8 @@ from textual.color import Color
 from textual.content import Content
 from textual.fuzzy import Matcher
 
-from runtui.domain.text import UNSAFE
-from runtui.tui.text import ControlFilter, content, fit, highlighted, in_lines, middle, plain
+from runtui.domain.text import UNSAFE, visible
+from runtui.tui.text import ControlFilter, content, fit, highlighted, in_lines, middle
 
 BLACK = Color(0, 0, 0)
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
@@ -24,8 +24,8 @@ def test_content_is_never_markup(text: str) -> None:
     assert content(text, "bold").plain == text
 
 
-def test_content_and_plain_show_what_would_act() -> None:
-    assert content("a\x1b[2J", "bold").plain == plain("a\x1b[2J") == "a␛[2J"
+def test_content_and_visible_show_what_would_act() -> None:
+    assert content("a\x1b[2J", "bold").plain == visible("a\x1b[2J") == "a␛[2J"
     assert content("a\nb", newlines=True).plain == "a\nb"
 
 

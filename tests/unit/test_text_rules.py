@@ -38,7 +38,7 @@ TEXT_ARGUMENT: Final = {
 MARKUP_KEYWORDS: Final = {"tooltip", "border_title", "border_subtitle"}
 """Arguments and attributes of any widget that are parsed."""
 LITERAL_ATTRIBUTES: Final = {"title", "sub_title"}
-"""Attributes that Textual does not parse but draws as they are: made safe with `plain`."""
+"""Attributes that Textual does not parse but draws as they are: made safe with `visible`."""
 
 MAKES_CONTENT: Final = {
     "content",

@@ -118,10 +118,6 @@ class ServiceAction(NamedTuple):
     def undoes(self) -> None:
         """None: an action undoes no change."""
 
-    def unchanged_words(self) -> str:
-        """Return nothing: an action writes no property."""
-        return ""
-
     def changes(self) -> tuple[()]:
         """Return nothing: an action writes no property."""
         return ()

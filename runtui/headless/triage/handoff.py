@@ -37,7 +37,7 @@ async def hand_over(
     file: Path | None,
     output: Literal["md", "json"],
 ) -> int:
-    """Print a hand-over, or write it to a new file. Return the exit code: NOT_DONE if something could not be read.
+    """Print a hand-over, or write it to a new file. The exit code is NOT_DONE if something could not be read.
 
     `subject` is the id of a run, or the number of a change to it. It is None with `cause_number`: the number of a line
     of `runtui causes`, from 1 (0: none), for the runs that match `filter_text`.

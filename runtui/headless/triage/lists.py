@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell, RowT
+from runtui.domain.report import sentences
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.workflows import (
     HISTORY_DAYS,
@@ -36,16 +37,15 @@ if TYPE_CHECKING:
 
 _RUN: Final[Column[PersonResult]] = Column("run", "run", 21, 9, lambda task, _: ListCell(task.run_id, "muted"))
 
+_NOT_ALL: Final = "Not everything could be read."
+
 _MAX_NAMED: Final = 5
 """The most people that an error names if several match."""
 
 
 @command
 async def list_causes(session: SessionSpec, *, filter_text: str, limit: int | None = None, output: OutputFormat) -> int:
-    """Read the results of the runs that match the filter, print one line per cause (at most `limit`), and return the
-    exit code.
-
-    It is NOT_DONE if some runs or results could not be read; the rest is printed.
+    """Read the results of the runs that match the filter, and print one line per cause (at most `limit`).
 
     Raises:
         RuntuiError: the filter cannot be used, or nothing could be read. Nothing is printed.
@@ -77,12 +77,13 @@ def _print(
 
 
 async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:
-    """Read the results that the store lacks and return the final progress."""
+    """Read the results that the store lacks and return the final progress. On a terminal it is shown meanwhile; waits
+    are reported anywhere."""
     line = ProgressLine()
 
     def show(progress: ReadingProgress) -> None:
-        if can_rewrite_line():
-            line.show(f"Reading why tasks failed: {progress.read} of {progress.total} runs.")
+        count = f"Reading why tasks failed: {progress.read} of {progress.total} runs."
+        line.show(sentences(count, progress.waiting) if can_rewrite_line() else progress.waiting)
 
     unsubscribe = workspace.results.changed.subscribe(show)
     try:
@@ -101,10 +102,8 @@ async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
 
 @command
 async def list_workflows(session: SessionSpec, *, limit: int | None = None, output: OutputFormat) -> int:
-    """Read all workflows and runs, print one line per workflow, the most urgent first (at most `limit`), and return the
-    exit code.
-
-    It is NOT_DONE if the runs of a workflow could not be read; its counts may then be too low.
+    """Read all workflows and runs, and print one line per workflow, the most urgent first (at most `limit`). If the
+    runs of a workflow could not be read, its counts may be too low.
 
     Raises:
         RuntuiError: nothing could be read. Nothing is printed.
@@ -119,10 +118,7 @@ async def list_workflows(session: SessionSpec, *, limit: int | None = None, outp
 
 @command
 async def show_person(session: SessionSpec, name: str, *, limit: int | None = None, output: OutputFormat) -> int:
-    """Read the results for a person, print one line per task, the newest first (at most `limit`), and return the exit
-    code.
-
-    It is NOT_DONE if some workflows or results could not be read; the rest is printed.
+    """Read the results for a person, and print one line per task, the newest first (at most `limit`).
 
     Raises:
         RuntuiError: not exactly one person has the name, or nothing could be read.
@@ -131,10 +127,14 @@ async def show_person(session: SessionSpec, name: str, *, limit: int | None = No
 
     async with connected(session) as workspace:
         missing = await list_all(workspace)
-        person = await _find(workspace, name)
+        try:
+            person = await _find(workspace, name)
+        except RuntuiError:
+            tell_unread(missing, _NOT_ALL, workspace.results.progress.fault)
+            raise
         tasks, fault = await _read_person(workspace, person)
         _print(newest_first(tasks)[:limit], (*PERSON_COLUMNS, _RUN), person_record, PERSON_PROPERTIES, output)
-    return tell_unread(missing, "Not everything could be read.", fault)
+    return tell_unread(missing, _NOT_ALL, fault)
 
 
 async def _find(workspace: Workspace, typed: str) -> Person:
@@ -145,7 +145,7 @@ async def _find(workspace: Workspace, typed: str) -> Person:
         return await find_user(workspace.client, typed)
     for has_read in (False, True):
         if has_read:
-            await workspace.results.read(EVERY_RUN)
+            await read_results(workspace, EVERY_RUN)
         found = await asyncio.to_thread(workspace.store.people, typed, _MAX_NAMED + 1)
         exact = [person for person in found if typed.casefold() in (person.name.casefold(), person.id.casefold())]
         if len(exact or found) == 1:
@@ -164,6 +164,6 @@ async def _read_person(workspace: Workspace, person: Person) -> tuple[Sequence[P
         found = [reading async for reading in readings]
     if found[-1].is_offered:
         return found[-1].tasks, found[-1].fault
-    await workspace.results.read(EVERY_RUN)
+    await read_results(workspace, EVERY_RUN)
     stored = await asyncio.to_thread(workspace.store.results_of_person, person.id)
     return stored, workspace.results.progress.fault

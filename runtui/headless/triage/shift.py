@@ -30,14 +30,14 @@ _MAX_BYTES: Final = 4 * LONGEST_LINE + 2
 
 
 def export_triage(line: CommandLine) -> int:
-    """Print the triage of all runs of the chosen server, one JSON object per line, and return the exit code."""
+    """Print the triage of all runs of the chosen server, one JSON object per line."""
     with _memory_of(line) as (memory, root):
         print_lines(shift_lines(memory.all(), root))
     return ExitCode.DONE
 
 
 def import_triage(line: CommandLine, file: str) -> int:
-    """Import what another shift exported, if it is newer, and return the exit code.
+    """Import what another shift exported, if it is newer.
 
     Raises:
         RuntuiError: the file cannot be read, or a line cannot be used. Nothing is imported.
@@ -51,12 +51,12 @@ def import_triage(line: CommandLine, file: str) -> int:
 
 
 def mark_handled(line: CommandLine, run_ids: Sequence[str], *, note: str | None, undo: bool) -> int:
-    """Mark runs as handled, or undo that, and return the exit code."""
+    """Mark runs as handled, or undo that."""
     return _mark(line, run_ids, "" if undo else "handled", "No longer handled" if undo else "Handled", note=note)
 
 
 def snooze(line: CommandLine, run_ids: Sequence[str], *, until: str, note: str | None) -> int:
-    """Snooze runs until a time, or until they change, and return the exit code.
+    """Snooze runs until a time, or until they change.
 
     Raises:
         RuntuiError: the time cannot be used, or a run is not in the store.

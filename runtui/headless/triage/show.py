@@ -46,7 +46,7 @@ _NAMED: Final = 10
 async def show_run(
     session: SessionSpec, run_id: str, *, output: str, workflow_id: str | None = None, user: str | None = None
 ) -> int:
-    """Print one run, or its results for one user, and return the exit code: NOT_DONE if results cannot be read.
+    """Print one run, or its results for one user. The exit code is NOT_DONE if results cannot be read.
 
     Raises:
         RuntuiError: the run cannot be found or read, or not exactly one user matches. Nothing is printed.

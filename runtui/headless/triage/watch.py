@@ -67,7 +67,7 @@ async def watch(
     program: str | None,
     program_seconds: int,
 ) -> int:
-    """Print the matching runs, then each that begins to match, until a signal or `count` runs. Return the exit code.
+    """Print the matching runs, then each that begins to match, until a signal or `count` runs.
 
     `interval` is in seconds; None for the session's interval, or the default if that is off. `watch_only` does not
     print the runs that match at the first start. `from_start` forgets what an earlier watch printed. `program` is split

@@ -41,17 +41,14 @@ class DeviceAuthorization:
     claims: str
     expires: int
     polls: int = 0
+    is_decided: bool = False
     user: User | None = None
-    is_declined: bool = False
+    """Who approved it; None if it was declined, or is not decided."""
     is_used: bool = False
 
     def decide(self, user: User | None) -> None:
         """Approve as a user, or decline (None)."""
-        self.user, self.is_declined = user, user is None
-
-    @property
-    def is_decided(self) -> bool:
-        return self.user is not None or self.is_declined
+        self.user, self.is_decided = user, True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +104,10 @@ class DeviceCodes:
         code.polls += 1
         if self.autopilot is not None and not code.is_decided and code.polls >= self.autopilot.polls:
             code.decide(self.autopilot.user)
-        if code.is_declined:
-            raise replace(aadsts(65004), error="authorization_declined")
-        if code.user is None:
+        if not code.is_decided:
             raise aadsts(70016)
+        if code.user is None:
+            raise replace(aadsts(65004), error="authorization_declined")
         # If the token request has no claims, those of the first request count.
         claims = form.get("claims") or code.claims
         grant = Grant(code.user, application, now, now)

@@ -79,12 +79,7 @@ class Quarantine(NamedTuple):
     """The number of users of that run."""
     type: str
     """A member of `quarantineType`."""
-    limit: str
-    """The limit that the number of users exceeds, as the end of the reason."""
-
-    @property
-    def reason(self) -> str:
-        return f"The scheduled execution would have processed {self.users} users{self.limit}"
+    reason: str
 
 
 class Workflow(NamedTuple):
@@ -197,7 +192,8 @@ WORKFLOWS: Final = (
         _days_after(0, "employeeLeaveDateTime", _EVERYBODY), people.LEAVERS, 0,
         version=12, weight=26, users=6, seconds=31, limits=(_at_most("count", threshold=100),),
         quarantine=Quarantine(
-            26 * HOUR, 412, "countBasedThresholdExceeded", ". The workflow's limit is 100 users."
+            26 * HOUR, 412, "countBasedThresholdExceeded",
+            "The scheduled execution would have processed 412 users. The workflow's limit is 100 users.",
         ),
     ),
     Workflow(
@@ -244,7 +240,8 @@ WORKFLOWS: Final = (
         limits=(_at_most("percentage", percentage=15), _at_most("count", threshold=250)),
         quarantine=Quarantine(
             5 * HOUR, 96, "percentageBasedThresholdExceeded",
-            ", 19 percent of those in scope. The workflow's limit is 15 percent.",
+            "The scheduled execution would have processed 96 users, 19 percent of those in scope. "
+            "The workflow's limit is 15 percent.",
         ),
     ),
 )

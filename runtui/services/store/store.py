@@ -24,7 +24,6 @@ from runtui.announcer import Announcer
 from runtui.domain.columns import Needs
 from runtui.domain.rows import NO_NUMBER, RunRow, StoredRun, cells_needed, storable, stored_id
 from runtui.domain.times import now_ticks
-from runtui.errors import RuntuiError
 from runtui.services.foreground import Foreground
 from runtui.services.store import results
 from runtui.services.store.connections import Connections
@@ -192,27 +191,19 @@ class Store:
         the runs as JSON in ASCII, each on one line; None makes them.
 
         Raises:
-            RuntuiError: a run has no id; all the others are stored.
+            RuntuiError: a run has no id; none is stored then.
         """
-        sound: dict[str, tuple[Mapping[str, Any], str]] = {}
-        refused = None
-        for raw, text in zip(runs, texts or map(as_json, runs), strict=True):
-            try:
-                sound[stored_id(raw, workflow_id)] = raw, text
-            except RuntuiError as error:
-                refused = error
+        pairs = zip(runs, texts or map(as_json, runs), strict=True)
+        received = {stored_id(raw, workflow_id): (raw, text) for raw, text in pairs}
         with self.writing() as (db, changes):
             answered = {run_id for run_id, during in self._answered.items() if during >= listing}
             while self._wanted_orders:  # only while they are few
                 add_order(db, key := self._wanted_orders.pop())
                 self.missing_orders.discard(key)
             rows = put_runs(
-                db, changes, workflow_id, sound, self.foreground, stored_ids=self._stored_ids, answered=answered
+                db, changes, workflow_id, received, self.foreground, stored_ids=self._stored_ids, answered=answered
             )
-            met = self._seen.of(listing).add(rows)
-        if refused is not None:
-            raise refused
-        return met
+            return self._seen.of(listing).add(rows)
 
     def put_run(self, workflow_id: str, *raws: Mapping[str, Any]) -> None:
         """Store some runs of one workflow from the answers to GETs or PATCHes, without the context of the answer: a
@@ -234,6 +225,19 @@ class Store:
             seen, (last,) = self._seen.of(listing), db.execute("SELECT coalesce(max(rowid), 0) FROM run").fetchone()
             if not seen.has_all(last):  # otherwise nothing is gone, and the first listing has no index of a workflow
                 delete_runs(db, changes, storable(workflow_id), kept=seen)
+
+    def unseen(self, workflow_ids: Iterable[str]) -> set[str]:
+        """Return the ids of the stored runs of some workflows that no page of the last listing had."""
+        seen = self._seen.of(self._listing)
+        with self.reading() as db:
+            return {
+                run_id
+                for workflow_id in workflow_ids
+                for row, run_id in db.execute(
+                    "SELECT rowid, CAST(id AS TEXT) FROM run WHERE workflow_id = ?", (storable(workflow_id),)
+                )
+                if row not in seen
+            }
 
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
         """Build the indexes of some sort orders, or of all (None), after a listing. Call it in a thread."""

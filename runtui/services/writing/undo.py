@@ -70,11 +70,11 @@ def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
 
 
 def drafts_to_undo(
-    entries: Sequence[Entry], runs: Mapping[str, Mapping[str, Any]], busy: Collection[str] = ()
+    entries: Sequence[Entry], runs: Mapping[str, Mapping[str, Any]], mode: BodyMode, busy: Collection[str] = ()
 ) -> BulkDraft:
-    """Return the drafts that undo some entries of different runs. `runs` are the existing runs as received, by id;
-    `busy` those with a change in progress."""
-    bulk = bulk_of({entry.run_id: _undo_or_why(entry, runs.get(entry.run_id)) for entry in entries}, busy)
+    """Return the drafts that undo some entries of different runs; for `mode` see above. `runs` are the existing runs as
+    received, by id; `busy` those with a change in progress."""
+    bulk = bulk_of({entry.run_id: _undo_or_why(entry, runs.get(entry.run_id), mode) for entry in entries}, busy)
     undone = {draft.undoes for draft in bulk.drafts}
     doubtful = sum(entry.number in undone and bool(doubt_of(entry)) for entry in entries)
     was = "was" if doubtful == 1 else "were"
@@ -82,12 +82,12 @@ def drafts_to_undo(
     return bulk._replace(doubts=doubts) if doubtful else bulk
 
 
-def _undo_or_why(entry: Entry, run: Mapping[str, Any] | None) -> Draft | LeftOut:
+def _undo_or_why(entry: Entry, run: Mapping[str, Any] | None, mode: BodyMode) -> Draft | LeftOut:
     """Return the draft that undoes an entry on a run (None: it no longer exists), or why it cannot be undone."""
     if run is None:
         return GONE
     try:
-        return undo_of(entry, run, "changed")
+        return undo_of(entry, run, mode)
     except UndoError as error:
         return LeftOut("that cannot be undone", error.summary)
 

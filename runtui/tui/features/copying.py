@@ -103,7 +103,7 @@ class Copying(Feature):
         if text:
             offered.insert(0, copies.code_choice("text of the tab", "Text", text))
         if not offered:
-            self._chrome.set_status(NOTHING, "warning")
+            self._chrome.front.remark(NOTHING, "warning")
             return
         self._offered = offered
         await self._chrome.ask(Picker("Copy", offered, more_scopes=("copies",)), self._chosen)
@@ -129,7 +129,7 @@ class Copying(Feature):
     def _answer(self, choice: CopyChoice | None, destination: Destination, nothing: str = NOTHING) -> None:
         """Answer the question with one of its lines, or say why that cannot be copied."""
         if choice is None or choice.refusal:
-            self._chrome.front.set_status(choice.refusal if choice is not None else nothing, "warning")
+            self._chrome.front.remark(choice.refusal if choice is not None else nothing, "warning")
         else:
             self._chrome.front.dismiss(choice.value._replace(destination=destination))
 
@@ -203,12 +203,14 @@ class Copying(Feature):
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None
         row = view.list.row if view.list is not None else None
-        if view.list is None or row is None:
-            return None
+        if view.list is None or row is None:  # no user or task is under the cursor of an opened run
+            if not (run_id := view.run_id):
+                return None
+            return partial(self._of, CopySubject((copies.id_choice("run", run_id),), run_id, is_run=True))
         subject = _SUBJECTS[type(view)](view, row) if type(view) in _SUBJECTS else CopySubject()
         return partial(self._of, subject, copies.row_choice(view.list.resource.columns, row))
 
-    def _of(self, subject: CopySubject, row: CopyChoice) -> list[CopyChoice]:
+    def _of(self, subject: CopySubject, *row: CopyChoice) -> list[CopyChoice]:
         workspace = self._workspace
         stored = workspace.store.get(subject.run_id) if subject.run_id else None
         workflow_id = subject.workflow_id or (stored.workflow_id if stored is not None else "")
@@ -221,7 +223,7 @@ class Copying(Feature):
             address = workspace.client.read_target(workflow_id, subject.run_id, subject.result_id)
             choices.append(copies.link_choice(workspace.root, workflow_id))
             choices += copies.command_choices(shared_request("GET", address), workspace.root)
-        return [*choices, row, copies.json_choice(received)]
+        return [*choices, *row, copies.json_choice(received)]
 
     def _of_entry(self, entry: Entry) -> list[CopyChoice]:
         if entry.damage:

@@ -20,7 +20,6 @@ from textual.worker import Worker
 from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.keys.actions import FEATURE_OF
-from runtui.tui import features
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
@@ -136,7 +135,7 @@ class Feature:
 
 def feature_in(name: str) -> type[Feature]:
     """Load the feature in a file of this package and return its class."""
-    module = import_module(f"{features.__name__}.{name}")
+    module = import_module(f"{__package__}.{name}")
     kinds = (kind for kind in vars(module).values() if isinstance(kind, type) and Feature in kind.__bases__)
     return next(kind for kind in kinds if kind.__module__ == module.__name__)
 

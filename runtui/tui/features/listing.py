@@ -167,7 +167,7 @@ def _end_of(store: Store, run_id: str) -> str:
         return ""
     failed, users = row.get("failedUsersCount"), row.get("totalUsersCount")
     of_users = f", {failed} of {users} users failed" if failed else ""
-    return f"{visible(stored.workflow_name or run_id)} has ended: {look.word or look.name}{of_users}."
+    return f"{visible(stored.workflow_name or run_id)} has ended: {look.word}{of_users}."
 
 
 def _watching_words(watched: int, chosen: int) -> str:

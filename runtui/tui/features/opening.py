@@ -284,9 +284,10 @@ class Opening(Feature):
             return None
         self._fault = fault
         if fault and known.rows:
-            still = lambda: self._fault == fault and self._chrome.front.view in (self.users, self.tasks)  # noqa: E731
             self._chrome.set_status(
-                f"{'Read in part' if known.progress else 'As read before'}. {fault}", "warning", still
+                f"{'Read in part' if known.progress else 'As read before'}. {fault}",
+                "warning",
+                lambda: self._fault == fault and self._chrome.front.view in (self.users, self.tasks),
             )
         self.users.progress = known.progress
         self.users.list.put(known.rows, fault or known.empty)
@@ -313,10 +314,9 @@ class Opening(Feature):
     async def _follow_user(self, run_id: str, rows: Sequence[UserRow]) -> None:
         """Show the known tasks of the user whose tasks are in front."""
         shown = self.tasks.user
-        if self._tasks_screen.is_open and shown is not None and self.tasks.run_id == run_id:
-            for row in rows:
-                if row.id == shown.id:
-                    await self._show_tasks(run_id, row)
+        row = next((row for row in rows if shown is not None and row.id == shown.id), None)
+        if row is not None and self._tasks_screen.is_open and self.tasks.run_id == run_id:
+            await self._show_tasks(run_id, row)
 
     # enter on a user
 

@@ -32,7 +32,7 @@ class Panes(Feature):
         elif ACTION_BY_ID["next_problem"].scope in front.scopes:
             await front.action_perform("next_problem")
         else:
-            front.set_status(why_not(ACTION_BY_ID["previous_match"], self._chrome.context()) or "", "warning")
+            front.remark(why_not(ACTION_BY_ID["previous_match"], self._chrome.context()) or "", "warning")
 
     def action_leave_panel(self) -> None:
         """Go one step back: end the search first, then leave the panel, which stays as it is."""

@@ -67,7 +67,6 @@ class SignInView(ActionView[None]):
     SignInView VerticalScroll { height: 1fr; scrollbar-size: 0 1; }
     SignInView ChoiceList { height: auto; margin: 1 0; text-wrap: wrap; text-overflow: fold; }
     SignInView #sign-in-address { padding: 0; }
-    SignInView .-gone { display: none; }
     """
 
     def __init__(self) -> None:
@@ -98,7 +97,7 @@ class SignInView(ActionView[None]):
     def method(self) -> PersonMethod | None:
         """The method under the cursor; None if there is none to choose."""
         rows = self.query_one(ChoiceList)
-        return None if rows.has_class("-gone") or rows.highlighted is None else self._methods[rows.highlighted]
+        return self._methods[rows.highlighted] if rows.display and rows.highlighted is not None else None
 
     def open(
         self, sign_in: SignIn, *, why: str, waits: bool, trouble: SignInError | None = None, demo: str = ""
@@ -158,7 +157,7 @@ class SignInView(ActionView[None]):
 
     def take_focus(self) -> None:
         for widget in (self.query_one(LineInput), self.query_one(ChoiceList)):
-            if not widget.has_class("-gone") and not widget.disabled:
+            if widget.display and not widget.disabled:
                 self.screen.set_focus(widget)
                 return
         self.screen.set_focus(self.query_one("#sign-in-page"))
@@ -201,7 +200,7 @@ class SignInView(ActionView[None]):
     def _say_below(self, what: Content) -> None:
         problem = self.query_one("#sign-in-problem", Static)
         problem.update(what)
-        problem.remove_class("-gone")
+        problem.display = True
 
     def _show(self, *others: str, **texts: Content) -> None:
         """Show some parts of the page, those with a text and others, and hide the rest."""
@@ -209,7 +208,7 @@ class SignInView(ActionView[None]):
             self.query_one(f"#sign-in-{part}", Static).update(text)
         shown = {f"sign-in-{part}" for part in (*texts, *others)}
         for widget in self.query_one("#sign-in-page").children:
-            widget.set_class(widget.id not in shown, "-gone")
+            widget.display = widget.id in shown
         self.post_message(self.Changed())
 
 
@@ -225,7 +224,7 @@ def _large(code: str) -> Content:
 
 
 def _trouble_lines(trouble: SignInError) -> list[Content]:
-    """Yield the error, the next step, and the facts for an administrator."""
+    """Return the error, the next step, and the facts for an administrator."""
     lines = [content(trouble.title, "bold $text-error")]
     lines += [content(trouble.message)] if trouble.message else []
     lines += [content(f"→ {trouble.hint}", "$text-accent")] if trouble.hint else []
@@ -329,9 +328,7 @@ class SigningIn(Feature):
             words = sign_in_words.sign_in_needed(self._sign_in.state.needs_person)
             self._chrome.set_status(words, "warning", lambda: self._asked is not None or self._is_needed)
         else:
-            _: Worker[None] = app.run_worker(
-                self._open, group="show sign-in", exclusive=True, description="show sign-in"
-            )
+            self.in_worker(self._open(), "show sign-in", exclusive=True)
 
     async def action_sign_in(self) -> None:
         if self._chrome.front is self.screen:

@@ -16,11 +16,12 @@ from textual.widget import Widget
 
 from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE
+from runtui.domain.text import visible
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
 from runtui.domain.triage.service_actions import Operation
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
-from runtui.tui.text import content, in_lines, middle, plain
+from runtui.tui.text import content, in_lines, middle
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.words import write_words
 
@@ -55,7 +56,9 @@ class HelpLines(Widget):
         edit = draft.edits.get(field.name)
         if edit is not None and isinstance(edit.value, str) and field.kind == "datetime":
             reading = f"{edit.value} = {moment_reading(edit.value, now_ticks())}"
-        warnings = "  ".join(f"! {sentence}" for sentence in draft.warnings())
+        # Where the runs differ, only the draft of each one knows what else it sends.
+        seen = draft._replace(mode="changed") if form.shown is not None and form.shown.mixed else draft
+        warnings = "  ".join(f"! {sentence}" for sentence in seen.warnings())
         self.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
 
 
@@ -147,7 +150,7 @@ class FormView(ActionView[None]):
             return
         received = draft.received_text(event.field)
         # If both look the same on the screen, the person has not changed the received text.
-        text = received if event.text == plain(received) else event.text
+        text = received if event.text == visible(received) else event.text
         if text != draft.text(event.field):
             self.draft = draft.typed(event.field.name, text, now_ticks())
             self._keep(self.draft)
@@ -167,8 +170,8 @@ class FormView(ActionView[None]):
             return
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
         self._replace_draft(self.draft._replace(mode=mode))
-        words = "only what changed" if mode == "changed" else "every required property and what changed"
-        self.say(f"The request contains {words}.")
+        words = "Sends only what changed." if mode == "changed" else "Sends every required property and what changed."
+        self.say(words)
 
     def _replace_draft(self, draft: Draft) -> None:
         """Replace the draft, keep it, and put its texts into the fields."""
@@ -200,7 +203,7 @@ class FormView(ActionView[None]):
         newer, before, fields = self.newer, self.draft, self.fields
         if before is None or not newer or not self.screen.is_active or fields.menu is not None:
             return
-        if fields.field.choices is None and fields.edit.text != plain(before.text(fields.field)):
+        if fields.field.choices is None and fields.edit.text != visible(before.text(fields.field)):
             return
         draft = caught_up(before, newer)
         disputed = tuple(conflict for conflict in draft.conflicts(newer) if conflict.field.name in draft.edits)

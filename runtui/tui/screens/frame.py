@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from textual import events, on
@@ -65,6 +66,9 @@ from runtui.tui.widgets.side_panel import SidePanel, Tab
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.widgets.search_bar import SearchBar
+
+READING_SECONDS: Final = 10
+"""How long a sentence that warns of nothing stays at least; then the next key that works clears it."""
 
 FIRST_ROWS_SECONDS: Final = 3
 """How long keys wait for the first rows of the list: shorter than a key waits for the effect of the one before it."""
@@ -245,7 +249,7 @@ class Chrome:
 
     def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Show a sentence in the status line while `shown_while` returns True; an empty text hides the line."""
-        self.status = Status(text, severity, shown_while)
+        self.status = Status(text, severity, shown_while, since=monotonic())
         for screen in {self.front, self.app.screen}:
             for line in screen.query(StatusLine):
                 line.show(text, severity)
@@ -270,10 +274,6 @@ class Chrome:
         """Redraw the changed parts of the screen in front."""
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()
-
-
-class Body(Horizontal):
-    """The left pane and the side panel."""
 
 
 class ViewScreen(DrawnOnce[ScreenResultType]):
@@ -310,7 +310,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._hints = HintBar(id="hints")
         yield self._header
         yield self._strip
-        yield Body(self._left, self.panel, id="body")
+        yield Horizontal(self._left, self.panel, id="body")
         yield self._status
         yield self._hints
 
@@ -359,7 +359,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             chrome.status = Status()
         self._header.headline = chrome.headline
         self._strip.problems = chrome.problems
-        self._left.show_title(self.view.title(), active=not in_panel)
+        self._left.show_title(self.view.title())
+        self._left.mark_active(not in_panel)
         self.give_room()
         chrome.panel.turn_to(self.panel)
         self.view.show_in(chrome.panel)
@@ -466,7 +467,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
                 work = _perform_on_first_rows(self, action_id, coming)
                 self.app.run_worker(work, group=blocks_keys("first rows"), description="wait for the first rows")
                 return
-            say = self.set_status if self.view.scope in TYPING else self._remark  # the next keys may remove the reason
+            say = self.set_status if self.view.scope in TYPING else self.remark  # the next keys may remove the reason
             say(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
             return
         outcome = run()
@@ -485,27 +486,28 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         elif own is not None and (action.has_own_name or action.scope in self.scopes_of_keys):
             await self.app.run_action(own.binding.action, own.node)
         else:
-            self._remark(where_key_works(action), "warning")
+            self.remark(where_key_works(action), "warning")
 
     def on_key(self, event: events.Key) -> None:
-        """Say where a key works that does nothing here. The next key that works clears that; a warning stays."""
+        """Say where a key works that does nothing here. The next key that works clears that, and a light sentence that
+        had the time to be read; a warning stays."""
         if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
-            self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
+            self.remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
         if _is_held(event.key, self):
             event.stop()
             finds = f"{key_of('filter_choices')} filters the lines, " if self.view.scope == "picker" else ""
-            self._remark(f"{finds}{key_of('leave_question')} goes back.")
+            self.remark(f"{finds}{key_of('leave_question')} goes back.")
             return
         action, status = with_key(event.key), self.chrome.status
         if action is None or event.key in keys_of(self.scopes_of_keys) or event.key in self.active_bindings:
-            if status.is_remark:
+            if status.is_remark or (status.is_light and monotonic() - status.since > READING_SECONDS):
                 self.set_status("")
-        elif status.is_remark or not status.text or status.severity == "information":
+        elif status.is_remark or not status.text or status.is_light:
             where = where_key_works(action, event.key)
             if self.has_keys_in_panel and action.scope in self.view.scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
-            self._remark(where)
+            self.remark(where)
 
     async def on_paste(self, event: events.Paste) -> None:
         """Filter or search by a text that no field has taken, such as an id from a ticket."""
@@ -517,9 +519,9 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if isinstance(bar, InputBar):
             bar.paste(" ".join(event.text.split()))
         else:
-            self._remark("Nothing here takes a paste.")
+            self.remark("Nothing here takes a paste.")
 
-    def _remark(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
+    def remark(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Say why a key does nothing; the next key that works clears that."""
         self.set_status(text, severity, shown_while)
         self.chrome.status = self.chrome.status._replace(is_remark=True)

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from textual.app import App
 from textual.worker import Worker
 
+from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.prelude.terminal import TAKEOVER
 from runtui.services.store.store import workflow_name_of
 from runtui.services.workspace import Workspace
-from runtui.tui.text import plain
 from runtui.tui.widgets.side_panel import NOTHING_NAMED, NOTHING_SENT, TABS, About, Page, SidePanel, Tab
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Panel:
         """True if the person opened it on a narrow screen."""
 
     def turn_to(self, widget: SidePanel) -> None:
-        """Draw on no other panel than `widget` from now on, and there from the next `draw_on` on."""
+        """Draw on the panel of another screen no longer; `draw_on` follows."""
         if widget is not self._widget:
             self._widget = None
 
@@ -134,8 +134,8 @@ class Panel:
         wanted = self._wanted.run_id
         if self.tab == "run" and wanted and page.about.run_id != wanted:
             page = pages.run_page(self._known(wanted), now_ticks())
-        facts = "\n".join(plain(fact.text, newlines=True) for fact in page.facts)
-        return "\n\n".join(filter(None, (facts, plain(page.body, newlines=True))))
+        facts = "\n".join(visible(fact.text, newlines=True) for fact in page.facts)
+        return "\n\n".join(filter(None, (facts, visible(page.body, newlines=True))))
 
     def choose(self, tab: Tab) -> None:
         """Bring the tab that a person chose to the front."""
@@ -301,11 +301,6 @@ class Panel:
         request = pages.sending_page(save, *self._workspace.client.target(save.operation))
         self._show("request", request._replace(about=about), keep_place=True)
         self._show("response", pages.save_page(save, datetime.now(UTC))._replace(about=about))
-
-    def follow_save(self, save: Save) -> None:
-        """Update a save on the Response tab; do nothing if the tab shows something else."""
-        if self.save_shown is not None and self.save_shown.number == save.number:
-            self.show_save(save)
 
     def show_entry(self, entry: Entry | None) -> None:
         """Show the request and the response of a journal entry; None if none is under the cursor."""

@@ -17,12 +17,13 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from runtui.domain.columns import Column, ListCell
+from runtui.domain.text import visible
 from runtui.keys.actions import Scope, key_of
 from runtui.tui.actions import bindings
 from runtui.tui.filtering import cells_to_search
 from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.view import ActionView
-from runtui.tui.text import content, fit, plain
+from runtui.tui.text import content, fit
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
@@ -180,7 +181,7 @@ class LineQuestion(ActionView[str]):
 
     def compose(self) -> ComposeResult:
         box = LineInput(id="line", select_on_focus=True)
-        box.value = plain(self._text)
+        box.value = visible(self._text)
         yield Static(content(self._about), markup=False)
         yield box
 

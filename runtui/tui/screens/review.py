@@ -97,16 +97,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         f"review-sheet--{name}"
         for name in ("line", "selection", "cursor", "placeholder", "answer", "answer-focus", "more", "wrong")
     }
-    """
-    | Class | Description |
-    | :- | :- |
-    | `review-sheet--line` | A line to type into. |
-    | `review-sheet--selection`, `review-sheet--cursor` | The selection, the cursor. |
-    | `review-sheet--placeholder` | The text of an empty line. |
-    | `review-sheet--answer`, `review-sheet--answer-focus` | An answer, and the one that enter gives. |
-    | `review-sheet--more` | The number of facts below. |
-    | `review-sheet--wrong` | What is wrong with the typed number. |
-    """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
     class Entered(Message):
@@ -349,8 +339,8 @@ def review_of(bulk: BulkDraft, target: Iterable[tuple[str, str]], *, hint: str, 
         facts.append(content(f"left out: {left_out}", "$text-warning"))
     facts += [Content("")] if facts else []
     facts += [Content.assemble((f"{name:10} ", "$text-muted"), content(value)) for name, value in target]
-    if several := bulk.drafts[0].unchanged_words():
-        facts.append(Content(f"Also sends {several}; the Request tab has the body."))
+    if also_sent := bulk.also_sent():
+        facts.append(Content(f"{also_sent}{'; the Request tab has the body' if bulk.is_one else ''}."))
     facts += _bodies(bulk)
     against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
     question, notes = content(_question(bulk)), _notes_of(bulk, against)

@@ -158,10 +158,9 @@ class RunsView(ActionView[None]):
         listed.order = Order(kept.sort, kept.descending)
         self.shown = RunQuery(found, *listed.order)
         """The query that the table shows; the list asks for a newer one while its rows are being counted."""
-        self._more = ""
-        """A plus sign after the number of rows while only the first are counted."""
-        self._is_found = True
-        """False while the table shows the rows of an earlier query, since the new one is slow."""
+        self._found = ELLIPSIS
+        """The number of rows, with a plus sign while only the first are counted; an ellipsis while the table shows none
+        or those of an earlier query, since the new one is slow."""
         self._is_counted = Event()
         """Cleared while the rows of a slow query are counted; setting it ends the count."""
         self._is_counted.set()
@@ -209,9 +208,8 @@ class RunsView(ActionView[None]):
         return ListSettings(self.filter_text, *self.list.order, self.list.chosen)
 
     def title(self) -> Content:
-        table, total = self.table, self._store.count(EVERY_RUN)
-        found = f"{table.total}{self._more}" if self._is_found else ELLIPSIS
-        counted = f"{found} of {total}" if self.filter_text else f"{total}"
+        total = self._store.count(EVERY_RUN)
+        counted = f"{self._found} of {total}" if self.filter_text else f"{total}"
         if not is_counted(total, self._workspace.progress):
             counted = "–"
         if (temporary := self.temporary) is not None:
@@ -307,19 +305,20 @@ class RunsView(ActionView[None]):
         for group in (_COUNTING, _COUNTING_THE_REST):
             self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
-            self._is_counted, self._is_found = is_over, keep_line
+            self._is_counted = is_over
+            if not keep_line:
+                self._found = ELLIPSIS
             self._chrome.show_headline()
             _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
         else:
             self._draw(rows, keep_line=keep_line)
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
-        self.shown, self._more, self._is_found = rows.query, "+" if rows.total is not None else "", True
+        self.shown = rows.query
         self.list.needs = cells_of(self._store)
         self.list.set_columns(self.list.arranged())
         self.keep_settings()
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
+        self._found = f"{self.table.total}{'+' if rows.total is not None else ''}"
         self.say_when_empty()
         self._chrome.show_headline()
-
-    # The rows

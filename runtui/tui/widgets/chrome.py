@@ -23,13 +23,13 @@ from textual.widget import Widget
 
 from runtui.domain.columns import Role
 from runtui.domain.plots import STRIP_DAYS, TenantCount, strip_text, tenant_counts, tenant_strip
-from runtui.domain.text import count_words
+from runtui.domain.text import count_words, visible
 from runtui.domain.times import second_text
 from runtui.keys.actions import view_keys
 from runtui.services.store.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
 from runtui.tui.actions import Hint
-from runtui.tui.text import content, fit, in_lines, middle, plain
+from runtui.tui.text import content, fit, in_lines, middle
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress
@@ -65,12 +65,6 @@ class HeaderLine(Widget):
 
     DEFAULT_CSS = "HeaderLine { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES = {"header-line--name", "header-line--badge"}
-    """
-    | Class | Description |
-    | :- | :- |
-    | `header-line--name` | The program's name. |
-    | `header-line--badge` | SANDBOX, READ-ONLY. |
-    """
 
     headline: reactive[Headline] = reactive(Headline())
     """The facts to draw."""
@@ -79,11 +73,11 @@ class HeaderLine(Widget):
         """Draw name, tenant, account and badges at the left, and counts and state at the right."""
         line, width = self.headline, self.content_size.width
         badges = "".join(f" {badge} " for badge in line.badges)
-        name, who = "runtui  ", f"  {plain(line.who)}" if line.who else ""
+        name, who = "runtui  ", f"  {visible(line.who)}" if line.who else ""
         room = width - cell_len(badges) - 2 * bool(badges) - cell_len(line.state) - 2
-        if cell_len(f"{name}{plain(line.tenant)}{who}") > room:
+        if cell_len(f"{name}{visible(line.tenant)}{who}") > room:
             name = ""
-        if cell_len(f"{plain(line.tenant)}{who}") > room:
+        if cell_len(f"{visible(line.tenant)}{who}") > room:
             who = ""
         tenant = middle(line.tenant, max(_LEAST_TENANT, room))
         left = Content.assemble(
@@ -130,11 +124,6 @@ class TenantStrip(Widget):
     auto_links = reactive(False)
     DEFAULT_CSS = "TenantStrip { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"tenant-strip--{role}" for role in get_args(Role)}
-    """
-    | Class | Description |
-    | :- | :- |
-    | `tenant-strip--ROLE` | A count, by its role in `domain.columns`. |
-    """
 
     problems: reactive[TenantProblems] = reactive(TenantProblems())
     """The facts to draw."""
@@ -223,12 +212,13 @@ class Pane(Vertical):
         inside = drawn(first) if first < end else None
         return [inside if inside is not None and first <= y < end else drawn(y) for y in crop.line_range]
 
-    def show_title(self, title: Content, *, active: bool) -> None:
-        """Update the title and the mark of the focus, if they changed."""
+    def mark_active(self, active: bool) -> None:
+        """Mark the pane with the focus; only itself looks different, so the styles of its parts are not matched."""
         if self.has_class("-active") != active:
-            # Only the pane itself looks different; matching the styles of a whole form would delay a key.
             self.set_class(active, "-active", update=False)
             self.app.stylesheet.update_nodes((self,))
+
+    def show_title(self, title: Content) -> None:
         if not title.is_same(self._title):
             self._title = title
             self.border_title = Content.assemble(title)
@@ -253,6 +243,13 @@ class Status(NamedTuple):
     shown_while: Condition = always
     is_remark: bool = False
     """True if it says why a key did nothing; the next key that works clears it."""
+    since: float = 0.0
+    """When it appeared (monotonic seconds)."""
+
+    @property
+    def is_light(self) -> bool:
+        """True if it warns of nothing."""
+        return self.severity in ("information", "success")
 
 
 _SIGNS: dict[Severity, str] = {"information": "·", "success": "✓", "warning": "!", "error": "✗"}
@@ -294,13 +291,6 @@ class HintBar(Widget):
     auto_links = reactive(False)
     DEFAULT_CSS = "HintBar { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES = {"hint-bar--key", "hint-bar--label", "hint-bar--disabled"}
-    """
-    | Class | Description |
-    | :- | :- |
-    | `hint-bar--key` | The key. |
-    | `hint-bar--label` | The label of its action. |
-    | `hint-bar--disabled` | Both, while the action cannot run yet. |
-    """
 
     hints: reactive[list[Hint]] = reactive(list)
 

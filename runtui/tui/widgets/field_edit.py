@@ -22,7 +22,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from runtui.domain.properties import OpenEnum
-from runtui.tui.text import fit, plain
+from runtui.domain.text import visible
+from runtui.tui.text import fit
 
 _WORD_START: Final = re.compile(r"(?<=\W)\w")
 
@@ -87,7 +88,7 @@ class LineEdit:
     takes = staticmethod(str.isprintable)
 
     def __init__(self, text: str = "") -> None:
-        self.text = plain(text)
+        self.text = visible(text)
         self.cursor = 0
         self.anchor = 0
         """The other end of the selection; equal to the cursor if nothing is selected."""
@@ -104,7 +105,7 @@ class LineEdit:
 
     def show(self, text: str) -> None:
         """Replace the text and select it whole, so that typing replaces it."""
-        self.text = plain(text)
+        self.text = visible(text)
         self.select_all()
 
     def select_all(self) -> None:
@@ -117,7 +118,7 @@ class LineEdit:
 
     def paste(self, text: str) -> None:
         """Replace the selection by foreign text, with its lines joined by blanks and every character visible."""
-        self.insert(plain(" ".join(text.split())))
+        self.insert(visible(" ".join(text.split())))
 
     def press(self, key: str) -> None:
         """Act on a key of LINE_EDIT_KEYS."""
@@ -256,7 +257,7 @@ EditedLine = LineEdit | ChoiceMenu | ClosedMenu
 
 def choice_lines(values: tuple[str, ...], choices: OpenEnum, nothing: tuple[str, str]) -> list[str]:
     """Return a line per value, with the meanings aligned; `nothing` has the words for no value and their meaning."""
-    width = max(cell_len(plain(value or nothing[0])) for value in values)
+    width = max(cell_len(visible(value or nothing[0])) for value in values)
     return [f"{fit(value or nothing[0], width)}  {choices.meaning(value) if value else nothing[1]}" for value in values]
 
 

@@ -23,14 +23,14 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
+from runtui.domain.text import visible
 from runtui.domain.times import ago, now_ticks, parse_ticks, since
 from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
-from runtui.tui.text import content, fit, plain, wrapped
+from runtui.tui.text import content, fit, wrapped
 from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.field_edit import (
     ChoiceMenu,
@@ -70,16 +70,6 @@ class ShownDraft(NamedTuple):
         return (MIXED, "each run keeps its own") if field.name in self.mixed else ("", "no value received")
 
 
-class Keyed(NamedTuple):
-    """The current field."""
-
-    field: Property
-    edit: LineEdit
-    """Its text, unless it has a dropdown."""
-    menu: ChoiceMenu | None
-    has_focus: bool
-
-
 class FormLine(NamedTuple):
     """A line of the form."""
 
@@ -102,12 +92,12 @@ def width_of(field: Property, width: int) -> int:
 
 
 class FormPainter:
-    """Draws the lines of a widget that has the component classes of `FieldForm`."""
+    """Draws the lines of a form."""
 
-    def __init__(self, widget: Widget) -> None:
-        self._widget = widget
+    def __init__(self, form: FieldForm) -> None:
+        self._form = form
 
-    def lines(self, shown: ShownDraft, keyed: Keyed, width: int) -> Iterator[FormLine]:
+    def lines(self, shown: ShownDraft, width: int) -> Iterator[FormLine]:
         """Yield all lines of the form, from the top."""
         errors, left, group = shown.draft.errors(), left_of_fields(width), None
         edge = " " * (left - _LABEL)
@@ -116,11 +106,11 @@ class FormPainter:
                 group = field.group
                 yield FormLine(self._strip((edge, "name"), (group or "", "group")))
             error = errors.get(field.name, "")
-            box = self._box(field, shown, keyed, width_of(field, width), is_wrong=bool(error))
+            box = self._box(field, shown, width_of(field, width), is_wrong=bool(error))
             label, note = self._label(field, shown.draft, edge), self._note(field, shown, width)
             yield FormLine(Strip.join([label, box, note]), field)
-            if field is keyed.field and keyed.menu is not None:
-                yield from self._menu(keyed.menu, field, width)
+            if (menu := self._menu_of(field)) is not None:
+                yield from self._menu(menu, field, width)
             for text, name in ((_was(field, shown), "was"), (error, "error")):
                 for line in wrapped(content(text), max(1, width - left - 1)) if text else ():
                     yield FormLine(self._strip((" " * left, "name"), (line.plain, name)), field)
@@ -135,12 +125,12 @@ class FormPainter:
         room = width - left_of_fields(width) - width_of(field, width)
         return self._strip((f" {fit(_reading(field, shown), room - 1)}" if room else "", "note"))
 
-    def _box(self, field: Property, shown: ShownDraft, keyed: Keyed, width: int, *, is_wrong: bool) -> Strip:
-        has_keys = field is keyed.field and keyed.has_focus
+    def _box(self, field: Property, shown: ShownDraft, width: int, *, is_wrong: bool) -> Strip:
+        has_keys = field is self._form.field and self._form.has_focus
         look = self._style("field-focus" if has_keys else "field")
         if field.choices is not None:
             (line,) = choice_lines((shown.draft.text(field),), field.choices, shown.nothing(field))
-            is_open = field is keyed.field and keyed.menu is not None
+            is_open = self._menu_of(field) is not None
             if has_keys and not is_open:  # it has no letter to show a cursor on
                 return Strip([Segment(f"{fit(line, width - 2)} ▼", self._style("choice-cursor"))])
             arrow = (" ▲" if is_open else " ▼", look + self._mark("placeholder"))
@@ -148,9 +138,12 @@ class FormPainter:
         if is_wrong:
             look += self._mark("invalid")
         marks = (self._mark(name) for name in ("selection", "cursor", "placeholder"))
-        edit = keyed.edit if has_keys else LineEdit(shown.draft.text(field))
+        edit = self._form.edit if has_keys else LineEdit(shown.draft.text(field))
         placeholder = MIXED if field.name in shown.mixed else ""
         return edit.strip(width, EditLook(look, *marks), has_keys=has_keys, placeholder=placeholder)
+
+    def _menu_of(self, field: Property) -> ChoiceMenu | None:
+        return self._form.menu if field is self._form.field else None
 
     def _menu(self, menu: ChoiceMenu, field: Property, width: int) -> Iterator[FormLine]:
         """Yield the lines of the dropdown, below the field or as far left as their meanings need."""
@@ -164,11 +157,11 @@ class FormPainter:
         return Strip([Segment(text, self._style(name)) for text, name in parts if text])
 
     def _style(self, name: str) -> Style:
-        return self._widget.get_component_rich_style(f"field-form--{name}")
+        return self._form.get_component_rich_style(f"field-form--{name}")
 
     def _mark(self, name: str) -> Style:
         """Return a style to add to that of a field."""
-        return self._widget.get_component_rich_style(f"field-form--{name}", partial=True)
+        return self._form.get_component_rich_style(f"field-form--{name}", partial=True)
 
 
 def _was(field: Property, shown: ShownDraft) -> str:
@@ -218,20 +211,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             *("field", "field-focus", "invalid", "selection", "cursor", "choice", "choice-cursor"),
         )
     }
-    """
-    | Class | Description |
-    | :- | :- |
-    | `field-form--group` | The name of a group of fields. |
-    | `field-form--name`, `field-form--changed` | The name of a field, as received or changed. |
-    | `field-form--required` | The star after the name of a required field. |
-    | `field-form--field`, `field-form--field-focus` | The text of a field, and of the one with the focus. |
-    | `field-form--invalid` | An invalid text. |
-    | `field-form--selection`, `field-form--cursor` | The selection, the cursor. |
-    | `field-form--placeholder` | The text of an empty field. |
-    | `field-form--note` | The type of a count, the distance of a date-time from now. |
-    | `field-form--was`, `field-form--error` | The lines under a field. |
-    | `field-form--choice`, `field-form--choice-cursor` | The values to choose from. |
-    """
     DEFAULT_CSS = """
     FieldForm { scrollbar-size-vertical: 1; overflow-x: hidden; }
     """
@@ -278,7 +257,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     def put(self, draft: Draft, now: Mapping[str, Any]) -> None:
         """Show a draft whose texts were not typed here; select the current field if its text is new."""
         text = draft.text(self.field)
-        if self.field.choices is None and self.edit.text != plain(text):
+        if self.field.choices is None and self.edit.text != visible(text):
             self.edit.show(text)
         self.show(draft, now)
 
@@ -444,9 +423,8 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     def draw(self) -> None:
         """Build the lines again, and repaint those that changed."""
         before, width = self.lines, self._width
-        keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
         if width and self.shown is not None:
-            self.lines = list(self._painter.lines(self.shown, keyed, width))
+            self.lines = list(self._painter.lines(self.shown, width))
         count = len(self.lines) or FEWEST_LINES  # so that a form mounted in advance opens without a layout
         if width and count != self.virtual_size.height:
             self.virtual_size = Size(0, count)
@@ -454,7 +432,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             if self.show_vertical_scrollbar:  # Textual 8.2.8 updates it only in a layout
                 self.vertical_scrollbar.window_virtual_size = count
             if self._width != width and self.shown is not None:  # the scrollbar has appeared or gone
-                self.lines = list(self._painter.lines(self.shown, keyed, self._width))
+                self.lines = list(self._painter.lines(self.shown, self._width))
         for at in range(max(len(before), len(self.lines))):
             if before[at : at + 1] != self.lines[at : at + 1]:
                 self.refresh_line(at)

@@ -19,6 +19,7 @@ from textual.widgets import Input, Static
 
 from runtui.domain.filter_tree import Filter
 from runtui.domain.filters import FilterError
+from runtui.domain.text import visible
 from runtui.errors import RuntuiError
 from runtui.keys.actions import Scope
 from runtui.services.preferences import Preferences
@@ -26,7 +27,7 @@ from runtui.tui.actions import bindings
 from runtui.tui.filtering import Candidate, Slot, ValueCount, candidates, slot_at
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import Resource
-from runtui.tui.text import ELLIPSIS, content, fit, plain
+from runtui.tui.text import ELLIPSIS, content, fit
 from runtui.tui.widgets.inputs import InputBar, LineInput
 
 CountValues: TypeAlias = Callable[[str], Sequence[ValueCount]]
@@ -99,13 +100,6 @@ class FilterBar(InputBar):
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "filter-bar--candidate", "filter-bar--count", "filter-bar--slip",
     }  # fmt: skip
-    """
-    | Class | Description |
-    | :- | :- |
-    | `filter-bar--candidate` | A field or a value to complete; in reverse, the one in the box. |
-    | `filter-bar--count` | The number of rows with a value. |
-    | `filter-bar--slip` | A mistake, or a likely one. |
-    """
 
     class Typed(Message):
         """A new valid filter; `filter` is the result of the resource's `read_filter`."""
@@ -332,11 +326,11 @@ class FilterBar(InputBar):
         style = self.get_visual_style("filter-bar--slip")
         if not isinstance(error, FilterError):
             return content(f"{error.message} {error.hint}", style)
-        place = cell_len(plain(text[: error.position])) - self._box.scroll_offset.x
-        length = max(1, cell_len(plain(text[error.position : error.position + error.length])))
+        place = cell_len(visible(text[: error.position])) - self._box.scroll_offset.x
+        length = max(1, cell_len(visible(text[error.position : error.position + error.length])))
         width = self._box.content_size.width
         mark = (" " * place + "^" * length)[:width] if 0 <= place < width else ""
-        fits = len(mark) + 2 + cell_len(plain(error.message)) <= width
+        fits = len(mark) + 2 + cell_len(visible(error.message)) <= width
         return Content.assemble((mark, style), "  " if fits else "\n", content(error.message, style))
 
 

@@ -15,8 +15,8 @@ from textual.geometry import Region
 from textual.widget import Widget
 from textual.widgets import Input
 
+from runtui.domain.text import visible
 from runtui.keys.actions import Scope
-from runtui.tui.text import plain
 
 
 class LineInput(Input, inherit_css=False):
@@ -64,7 +64,7 @@ class LineInput(Input, inherit_css=False):
         """Replace the selection by the whole paste, with every character visible."""
         event.stop()
         event.prevent_default()
-        self.replace(plain(" ".join(event.text.split())), *self.selection)
+        self.replace(visible(" ".join(event.text.split())), *self.selection)
 
 
 class InputBar(Widget):
@@ -92,7 +92,7 @@ class InputBar(Widget):
     def paste(self, text: str) -> None:
         """Replace the text of the input by one that was pasted elsewhere."""
         box = self.query_one(LineInput)
-        box.value = plain(text)
+        box.value = visible(text)
         box.action_end()
 
     def close(self) -> None:

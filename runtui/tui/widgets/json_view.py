@@ -1,6 +1,6 @@
 """A widget that shows a text of any size in full: JSON formatted and coloured, other text line by line.
 
-Invariant: a line is drawn only when it scrolls into view, and every line passes through `plain`. A thread lays out a
+Invariant: a line is drawn only when it scrolls into view, and every line passes through `visible`. A thread lays out a
 large text; the previous text stays until its first lines are ready.
 """
 
@@ -26,8 +26,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from runtui.domain.json_text import UNWRAPPED, Document, TokenKind
+from runtui.domain.text import visible
 from runtui.tui.actions import bindings
-from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 
@@ -64,16 +64,6 @@ class JsonView(ScrollView, can_focus=True):
     )
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"json-view--{kind}" for kind in TokenKind} | {"json-view--changed"}
-    """
-    | Class | Description |
-    | :- | :- |
-    | `json-view--key` | The name of a property. |
-    | `json-view--string` | A string value. |
-    | `json-view--number` | A number. |
-    | `json-view--keyword` | true, false and null. |
-    | `json-view--punctuation` | Brackets, commas and colons. |
-    | `json-view--changed` | The sign before a property that changed. |
-    """
 
     DEFAULT_CSS = """
     JsonView {
@@ -283,7 +273,7 @@ class JsonView(ScrollView, can_focus=True):
             return Strip([])
         segments = [self._gutter(number)] if self._changed else []
         for text, kind in self._document.tokens(number):
-            segments.append(Segment(plain(text), self._style(kind) if kind else self.visual_style.rich_style))
+            segments.append(Segment(visible(text), self._style(kind) if kind else self.visual_style.rich_style))
         return Strip(segments)
 
     def _style(self, name: str) -> Style:
@@ -296,4 +286,4 @@ class JsonView(ScrollView, can_focus=True):
 
 
 def _cells(line: str) -> int:
-    return cell_len(plain(line))
+    return cell_len(visible(line))

@@ -160,15 +160,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"line-table--{name}" for name in ("cursor", "cursor-blurred", "cell", "flag", *get_args(Role))
     }
-    """
-    | Class | Description |
-    | :- | :- |
-    | `line-table--cursor` | The row under the cursor, while the table has the focus. |
-    | `line-table--cursor-blurred` | The same, without the focus. |
-    | `line-table--cell` | The cell under the cursor, if that is on one cell. |
-    | `line-table--flag` | The sign before a row. |
-    | `line-table--ROLE` | A cell, by its role in `domain.columns`. |
-    """
 
     DEFAULT_CSS = """
     LineTable { overflow: hidden; }

@@ -61,8 +61,7 @@ class ChoiceList(PagedList, inherit_bindings=False):
 
     def show(self, lines: Iterable[str], at: int | None = 0) -> None:
         """List other lines, with the cursor on the one at index `at`; None for no cursor."""
-        self.clear_options()
-        self.add_options([Option(content(line)) for line in lines])
+        self.set_options([Option(content(line)) for line in lines])
         self.highlighted = at
 
 
@@ -104,8 +103,7 @@ class LogList(PagedList):
         """List the requests in the given order; the cursor stays on its request."""
         options = [Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges]
         under_cursor = self.highlighted_option
-        self.clear_options()
-        self.add_options(options or [Option(content(_NOTHING_LOGGED), disabled=True)])
+        self.set_options(options or [Option(content(_NOTHING_LOGGED), disabled=True)])
         ids = [option.id for option in options]
         if under_cursor is not None and under_cursor.id in ids:
             self.highlighted = ids.index(under_cursor.id)

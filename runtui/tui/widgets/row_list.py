@@ -19,11 +19,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, chosen_columns, in_order, natural_order
+from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.keys.actions import key_of
 from runtui.tui.filtering import Cells, ValueCount, cells_to_search, count_cells
 from runtui.tui.resources import MARKED, READING, ReadRows, Resource, RowFlag, RowId, Rows
-from runtui.tui.text import content, plain
+from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
 
@@ -35,7 +36,7 @@ def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
     """Return the width of the widest value in `rows`, by key, for the columns whose width depends on their values."""
     now = now_ticks()
     return tuple(
-        (column.key, max((cell_len(plain(column.show(row, now).text)) for row in rows), default=0))
+        (column.key, max((cell_len(visible(column.show(row, now).text)) for row in rows), default=0))
         for column in columns
         if column.grows_to or column.flexible
     )

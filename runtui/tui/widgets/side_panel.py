@@ -17,8 +17,9 @@ from textual.widget import Widget
 
 from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
+from runtui.domain.text import visible
 from runtui.tui.actions import bindings
-from runtui.tui.text import content, fit, middle, plain, wrapped
+from runtui.tui.text import content, fit, middle, wrapped
 from runtui.tui.widgets.chrome import Pane, clickable, unboxed
 
 if TYPE_CHECKING:
@@ -119,7 +120,6 @@ class SidePanel(Pane):
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty if there is none."""
-        self._active = False
         self._drawn: tuple[Tab, int, Page] | None = None
         """The drawn tab, its width and its page."""
         self._tops: dict[Tab, tuple[float, Page]] = {}
@@ -181,11 +181,6 @@ class SidePanel(Pane):
     def take_focus(self) -> None:
         self._searched().focus()
 
-    def mark_active(self, active: bool) -> None:
-        if active != self._active:
-            self._active = active
-            self._show_title()
-
     @property
     def search(self) -> SearchBar | None:
         """The search; None unless it is open."""
@@ -240,7 +235,7 @@ class SidePanel(Pane):
             )
             for tab in TABS
         ]
-        self.show_title(Content(" ─ ").join(names), active=self._active)
+        self.show_title(Content(" ─ ").join(names))
 
     def _show_about(self) -> None:
         """Show the subject of the visible page, or that it is about another run."""
@@ -249,8 +244,8 @@ class SidePanel(Pane):
         most, words = room // 2, about.at_right
         if words == short_id(about.run_id):
             # An id stays readable when shortened in its middle, so the name gets the room.
-            most = min(most, max(_MIN_ID_CELLS, room - 1 - cell_len(plain(about.words))))
-            words = words if cell_len(plain(words)) <= most else about.run_id
+            most = min(most, max(_MIN_ID_CELLS, room - 1 - cell_len(visible(about.words))))
+            words = words if cell_len(visible(words)) <= most else about.run_id
         at_right = content(middle(words, most), "$text-muted")
         if self.shows_another_run:
             at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")

@@ -46,8 +46,8 @@ def available_methods(settings: SignInSettings, environ: Mapping[str, str] = os.
 
 
 def short_name(account: Account) -> str:
-    """Return an account for the header: without its domain, at most `_NAME_CELLS` cells."""
-    return middle(account.username.partition("@")[0] or account.username or "?", _NAME_CELLS)
+    """Return an account for the header: without its domain, at most `_NAME_CELLS` cells; empty without a name."""
+    return middle(account.username.partition("@")[0] or account.username, _NAME_CELLS)
 
 
 def who(state: SignInState, now: datetime) -> str:
@@ -61,13 +61,13 @@ def who(state: SignInState, now: datetime) -> str:
         return "signed out" if state.needs_person else "not signed in"
     name = short_name(state.account)
     if state.needs_person:
-        return f"{name}: sign in again"
+        return ": ".join(filter(None, (name, "sign in again")))
     left = _time_left(state, now)
     if left is None or left >= SOON:
         return name
     minutes = int(left / timedelta(minutes=1))
     rest = f"token {minutes} min" if minutes else "token under 1 min" if left > timedelta(0) else "token expired"
-    return f"{name} · {rest}"
+    return " · ".join(filter(None, (name, rest)))
 
 
 def _time_left(state: SignInState, now: datetime) -> timedelta | None:

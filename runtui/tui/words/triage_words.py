@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from runtui.domain.plots import HEAT_LEGEND
 from runtui.domain.results import Cause, TaskResult
-from runtui.domain.text import count_words
+from runtui.domain.text import count_words, visible
 from runtui.domain.times import ago, day_text, moment_text, since
 from runtui.domain.triage.checks import checklist_of
 from runtui.domain.triage.run_users import UserRow
@@ -24,7 +24,7 @@ from runtui.keys.actions import key_of
 from runtui.services.results import ReadingProgress
 from runtui.services.store.store import Person
 from runtui.tui.resources import READING
-from runtui.tui.text import fit, plain
+from runtui.tui.text import fit
 from runtui.tui.widgets.side_panel import About, Fact, Page
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def person_lines(people: Sequence[Person]) -> list[str]:
 
 def _aligned(texts: Sequence[str], most: int) -> list[str]:
     """Return the texts in cells as wide as the widest, at most `most`; all are empty if there is no text."""
-    width = min(most, max((cell_len(plain(text)) for text in texts), default=0))
+    width = min(most, max((cell_len(visible(text)) for text in texts), default=0))
     return [fit(text, width) for text in texts]
 
 

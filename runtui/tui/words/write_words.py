@@ -91,7 +91,8 @@ def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -
 def sent_from(workspace: Workspace) -> tuple[tuple[str, str], ...]:
     """Return the tenant and, if known, the account of a change, for its review."""
     account = workspace.sign_in.state.account if workspace.sign_in is not None else None
-    return ("tenant", workspace.settings.tenant), *([("account", account.username)] if account is not None else [])
+    named = [("account", account.username)] if account is not None and account.username else []
+    return ("tenant", workspace.settings.tenant), *named
 
 
 def drafts_found(count: int) -> str:

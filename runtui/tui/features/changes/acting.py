@@ -24,7 +24,7 @@ from runtui.domain.triage.service_actions import (
     resume,
     run_on_demand,
 )
-from runtui.services.store.store import EVERY_RUN, Person, StoredRun, workflow_of
+from runtui.services.store.store import Person, StoredRun, workflow_of
 from runtui.services.triage.people import find_user
 from runtui.tui.actions import NO_RUN
 from runtui.tui.features.changes.bulk_editing import BulkEditing
@@ -34,7 +34,7 @@ from runtui.tui.features.changes.following import recorded_run
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.features.triage.overviewing import Overviewing
-from runtui.tui.features.triage.tracing import PeopleView
+from runtui.tui.features.triage.tracing import Tracing
 from runtui.tui.screens.questions import Choice, NextStep, Picker
 from runtui.tui.words import triage_words, write_words
 
@@ -64,7 +64,7 @@ class Acting(Feature):
                 await self._choose(count_words(len(marks), "run"), choices)
             return
         if (run_id := self._chrome.pin_run()) is None:
-            self._chrome.front.set_status(NO_RUN, "warning")
+            self._chrome.front.remark(NO_RUN, "warning")
             return
         if (stored := self._chrome.stored_run(run_id)) is None:
             return
@@ -123,7 +123,7 @@ class Acting(Feature):
         users = self._users()
         on_demand = self._choice(run_on_demand(workflow_id, [user.id for user in users]), workflow, users)
         if not users:
-            ask = partial(self._ask_for_person, workflow_id)
+            ask = partial(self._features[Tracing].ask, partial(self._run_for, workflow_id))
             on_demand = _line(ask, "run the workflow on demand for a person…", on_demand.about, on_demand.refusal)
         yield on_demand
         about = "The service says which tasks would fail if the workflow ran now. Nothing is changed."
@@ -159,19 +159,12 @@ class Acting(Feature):
 
     # On demand
 
-    async def _ask_for_person(self, workflow_id: str) -> None:
-        """Ask for the person to run it for; more results are read meanwhile, so that more people are known."""
-
-        async def chosen(person: Person) -> None:
-            await self._workspace.results.stop()
-            if person.id:
-                await self._review(run_on_demand(workflow_id, [person.id]), {}, [person])
-            else:
-                looking = self._find_person(workflow_id, person.name)
-                self.in_worker(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
-
-        self._workspace.results.read_in_background(EVERY_RUN)
-        await self._chrome.ask(PeopleView(self._workspace), chosen, self._workspace.results.stop)
+    async def _run_for(self, workflow_id: str, person: Person) -> None:
+        if person.id:
+            await self._review(run_on_demand(workflow_id, [person.id]), {}, [person])
+        else:
+            looking = self._find_person(workflow_id, person.name)
+            self.in_worker(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
 
     async def _find_person(self, workflow_id: str, name: str) -> None:
         view = self._chrome.front.view

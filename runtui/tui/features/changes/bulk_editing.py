@@ -7,13 +7,13 @@ marked. An untouched field keeps its value in every run. `bulk_sending` sends th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from threading import Event
 from typing import Final
 
-from runtui.domain.bulk_draft import drafts_of, mixed_values, model_of
-from runtui.domain.draft import Draft, Edit
+from runtui.domain.bulk_draft import common_values, drafts_of, mixed_values
+from runtui.domain.draft import Draft
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation
 from runtui.keys.actions import ACTION_BY_ID, key_of
@@ -43,8 +43,8 @@ class BulkEditing(Feature):
         """The runs in the form: the marked ones, and those of them that are listed."""
         self._first: tuple[Draft, Operation] | None = None
         """A model, and the operation on the first run that it would change."""
-        self._typed: tuple[frozenset[str], Mapping[str, Edit]] = frozenset(), {}
-        """Typed but unsent text, and its runs."""
+        self._left: tuple[frozenset[str], Draft | None] = frozenset(), None
+        """The model as it was left, and its runs; None once it is sent or discarded."""
 
     def extend(self, context: ActionContext) -> ActionContext:
         is_in_front = self._chrome.front.view is self.form
@@ -86,12 +86,14 @@ class BulkEditing(Feature):
         self.in_worker(self._open(marks), blocks_keys("edit", to_its_end=True), saying)
 
     async def _open(self, marks: frozenset[str]) -> None:
-        typed_for, edits = self._typed
+        marks_left, left = self._left
+        if left is None or marks_left != marks:
+            left = Draft("", "", {}, self._workspace.settings.body_mode)
         is_over = Event()
 
         def read() -> tuple[list[StoredRun], Draft, dict[str, str]]:
             runs = stored_runs(self._workspace.store, marks, is_over.is_set)
-            return runs, model_of(runs, edits if typed_for == marks else {}), mixed_values(runs)
+            return runs, left.rebased(common_values(runs)), mixed_values(runs)
 
         try:
             runs, model, mixed = await asyncio.to_thread(read)
@@ -115,7 +117,7 @@ class BulkEditing(Feature):
             run = self._opened[0]
             found = (drafts_of(model, [run], ()).drafts for run in self._opened)
             first = next((drafts[0] for drafts in found if drafts), None) if model.changes() else None
-            self._first = model, first or Draft(run.run_id, run.workflow_id, run.raw, "changed")
+            self._first = model, first or Draft(run.run_id, run.workflow_id, run.raw, model.mode)
         return self._first[1]
 
     def discard(self) -> None:
@@ -135,11 +137,10 @@ class BulkEditing(Feature):
         self.screen.dismiss()
 
     def _dismissed(self, _answer: None) -> None:
-        edits = self.form.draft.edits if self.form.draft is not None else {}
-        self._typed = self._marked, edits
-        if edits and self._chrome.front.view is self._runs:
+        self._left = left = self._marked, self.form.draft
+        if left[1] is not None and left[1].edits and self._chrome.front.view is self._runs:
             words = f"What you typed is kept while the same runs are marked; {key_of('edit')} opens it again."
-            self._chrome.set_status(words, shown_while=lambda: self._typed == (self._runs.table.marks, edits))
+            self._chrome.set_status(words, shown_while=lambda: self._left is left and left[0] == self._runs.table.marks)
 
     # ctrl+s: the review
 
@@ -147,7 +148,6 @@ class BulkEditing(Feature):
         model, marks = self.form.draft, self._marked
         if model is None:
             return
-
         bulk = await self._sending.make_bulk(marks, partial(drafts_of, model))
         if bulk is not None:
             await self._sending.ask(bulk, sent=self._forget)

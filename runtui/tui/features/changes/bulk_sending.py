@@ -149,6 +149,7 @@ class BulkSending(Feature):
         self._changes: dict[str, BulkProgress] = {}
         """The bulk changes that have not ended, and the last one, by batch."""
         self._is_due = False
+        """True while an announced save is not drawn."""
         self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
@@ -156,7 +157,8 @@ class BulkSending(Feature):
         self.listen(self._workspace.reconciler.changed, self._entry_settled)
 
     def _note(self, save: Save) -> bool:
-        """Keep the state of a save; return whether to draw it, since several are drawn together."""
+        """Keep the state of a save; return whether to announce it. One announcement leads to the drawing of all: a key
+        waits for each message before it."""
         if (progress := self._changes.get(save.batch)) is not None:
             progress.results[save.run_id].save = save
         is_first = bool(save.batch) and not self._is_due
@@ -250,7 +252,7 @@ class BulkSending(Feature):
         if self.view.is_attached and self.screen.is_open:  # the app may be quitting
             self.view.reload()
         if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
-            self._chrome.panel.follow_save(self._changes[shown.batch].results[shown.run_id].save)
+            self._chrome.panel.show_save(self._changes[shown.batch].results[shown.run_id].save)
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:
@@ -344,7 +346,8 @@ class BulkSending(Feature):
             return await self.make_bulk(actions, partial(actions_of, lambda _, run_id: actions[run_id]))
 
         def make_bulk(runs: Sequence[StoredRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
-            drafts = {run.run_id: _over(operations[run.run_id], run) for run in runs}
+            found = ((operations[run.run_id], run.raw) for run in runs)
+            drafts = {draft.run_id: draft.rebased(received) for draft, received in found if isinstance(draft, Draft)}
             return bulk_of({**dict.fromkeys(gone, GONE), **drafts}, busy)
 
         return await self.make_bulk(operations, make_bulk)
@@ -366,7 +369,7 @@ class BulkSending(Feature):
         entries = [entry for number in numbers if (entry := workspace.journal.entry(number)) is not None]
         runs = stored_runs(workspace.store, [entry.run_id for entry in entries])
         busy = {entry.run_id for entry in entries if workspace.saves.of_run(entry.run_id) is not None}
-        return drafts_to_undo(entries, {run.run_id: run.raw for run in runs}, busy)
+        return drafts_to_undo(entries, {run.run_id: run.raw for run in runs}, workspace.settings.body_mode, busy)
 
     async def action_export_results(self) -> None:
         if rows := list(self.view.chosen):
@@ -382,9 +385,3 @@ class BulkSending(Feature):
         lines = record_lines(records, form, tuple(records[0]))
         path = await asyncio.to_thread(write_export, folder, f"results.{form}", lines)
         self._chrome.set_status(write_words.export_written(path, len(rows)), "success")
-
-
-def _over(operation: Operation, run: StoredRun) -> Draft:
-    """Return the values of a draft over the current run."""
-    values = {change.field.name: change.after for change in operation.changes()}
-    return Draft(operation.run_id, run.workflow_id, run.raw, "changed").with_values(values)

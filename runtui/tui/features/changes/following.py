@@ -75,14 +75,14 @@ class Following(Feature):
         if (row := self._overview.list.row) is not None and (made := await self._known_run_of(row.workflow.id)):
             await self._opening.open_run(made)
         else:
-            self._chrome.front.set_status("No on-demand run that you started is known.", "warning")
+            self._chrome.front.remark("No on-demand run that you started is known.", "warning")
 
     async def action_new_run(self) -> None:
         """Go to the run that reprocesses the current one, if this session or the journal knows it, else to the run that
         this session started on demand. If neither is known, ask the service."""
         stored = self._workspace.store.get(self._chrome.pin_run() or "")
         if stored is None:
-            self._chrome.front.set_status(NO_RUN, "warning")
+            self._chrome.front.remark(NO_RUN, "warning")
         else:
             await self._open_run_made_from(stored.raw["id"], stored.workflow_id)
 
@@ -117,7 +117,7 @@ class Following(Feature):
             return
         await asyncio.to_thread(store_observed, store, [(action, answer.entity)])
         made = sorted(answer.entity[REPROCESSED], key=lambda run: str(run.get("scheduledDateTime")), reverse=True)
-        self._chrome.set_status("" if made else "No run reprocesses this one.", "warning")
+        self._chrome.front.remark("" if made else "No run reprocesses this one.", "warning")
         if not self._chrome.is_in_front(view) or not made:
             return
         if len(made) == 1:

@@ -16,7 +16,6 @@ from typing import Any
 from textual import work
 from textual.content import Content
 
-from runtui.announcer import Announcer
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import run_key, same_server
@@ -148,9 +147,8 @@ class Journaling(Feature):
         self.listen(self._workspace.journal.changed, self._journal_changed, only_newest=True)
         self.listen(reconciler.failed, self._tell_trouble)
         # The time of the announcement decides whether it belongs to the first check.
-        found: Announcer[tuple[Entry, bool]] = Announcer()
-        reconciler.changed.subscribe(lambda entry: found.announce((entry, not reconciler.has_checked_all)))
-        self.listen(found, self._entry_settled)
+        self.listen(reconciler.changed, self._entry_found, wanted=lambda _: not reconciler.has_checked_all)
+        self.listen(reconciler.changed, self._entry_settled, wanted=lambda _: reconciler.has_checked_all)
         self._workspace.saves.changed.subscribe(self._save_changed)
 
         def is_about_a_refusal(save: Save) -> bool:
@@ -223,13 +221,19 @@ class Journaling(Feature):
         entry, is_in_front = self.view.entry, self._chrome.front.view is self.view
         return is_in_front and entry is not None and entry.number == number and not entry.is_settled
 
-    def _entry_settled(self, news: tuple[Entry, bool]) -> None:
-        """Note that a change is known to be unknown, or that its outcome was settled."""
-        entry, is_first_look = news
+    def _entry_found(self, entry: Entry) -> None:
+        """Show what the first check found out about a change."""
+        if entry.number in self._sent:
+            self._entry_settled(entry)
+            return
         self._runs.table.flags_changed(entry.run_id)
-        if is_first_look and entry.number not in self._sent:
-            self.tell_what_was_left()
-        elif entry.is_settled and not entry.batch:
+        self.tell_what_was_left()
+        self._chrome.show_headline()
+
+    def _entry_settled(self, entry: Entry) -> None:
+        """Show that a change is known to be unknown, or that its outcome was settled."""
+        self._runs.table.flags_changed(entry.run_id)
+        if entry.is_settled and not entry.batch:
             severity: Severity = "success" if entry.outcome is Outcome.DONE else "warning"
             self._chrome.set_status(f"{entry.report.heading}. {', '.join(entry.change_words())}.", severity)
         self._chrome.show_headline()
@@ -264,7 +268,7 @@ class Journaling(Feature):
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
         entry = write_words.change_to_undo(entries)
         if entry is None:
-            self._chrome.set_status(write_words.nothing_to_undo(entries), "warning")
+            self._chrome.front.remark(write_words.nothing_to_undo(entries), "warning")
             return
         view = self._chrome.front.view
         await self._undo(entry, "undo", lambda: self._chrome.is_in_front(view) and view.run_id == run_id)

@@ -173,9 +173,9 @@ class ResultRow:
             words = step.value if step is not Step.WAITING else ""
             return f"waiting until {second_text(wait.until)}" if wait is not None else words
         if (conflicts := self.save.conflicts) and not self.save.stopped:
-            is_one = len(self.save.operation.changes()) == 1
-            moved = [(f"{value_word(item.now)} by now", item.field.name) for item in conflicts]
-            return ", ".join(words if is_one else f"{words}: {name}" for words, name in moved)
+            changed = [change.field for change in self.save.operation.changes()]
+            moved = [(f"{value_word(item.now)} by now", item.field) for item in conflicts]
+            return ", ".join(words if changed == [field] else f"{words}: {field.name}" for words, field in moved)
         if self.save.new_run:
             return f"new run {middle(self.save.new_run, _ID_CELLS)}"
         return " ".join(self.save.report.reasons())

@@ -16,6 +16,7 @@ from textual import events, on
 from textual.content import Content
 from textual.worker import Worker
 
+from runtui.domain.text import visible
 from runtui.domain.times import day_text, now_ticks, to_datetime
 from runtui.domain.triage.workflows import (
     HISTORY_DAYS,
@@ -37,7 +38,6 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle, unread
 from runtui.tui.screens.view import ActionView
-from runtui.tui.text import plain
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
@@ -98,7 +98,7 @@ class OverviewView(ActionView[None]):
         except RuntuiError as error:
             self.list.put((), str(error))
             return
-        self._longest = max((cell_len(plain(row.workflow.name)) for row in found), default=0)
+        self._longest = max((cell_len(visible(row.workflow.name)) for row in found), default=0)
         self.list.set_columns(self.list.arranged())
         self.list.put(worst_first(found, now_ticks()), unread(self._workspace))
         # They are read completely: from the first row on, the cursor belongs to its workflow.

@@ -8,7 +8,7 @@ never among them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Final
@@ -151,7 +151,8 @@ class PersonView(ActionView[None]):
         super().__init__()
         self.list = ReadList(PERSON, name="person", sort="when")
         self.person: Person | None = None
-        self._reading = ""
+        self._progress = ""
+        """How far the tasks were read; empty once all were."""
 
     def open(self, person: Person) -> None:
         """Start with another person, or stay with the open one."""
@@ -159,16 +160,16 @@ class PersonView(ActionView[None]):
             self.list.begin(READING)
         self.person = person
 
-    def show(self, person: Person, tasks: Iterable[PersonResult], reading: str = "", empty: str | None = None) -> None:
-        """Show all known tasks of a person, if that person is still open; `reading` is for the title, `empty` for an
+    def show(self, person: Person, tasks: Iterable[PersonResult], progress: str = "", empty: str | None = None) -> None:
+        """Show all known tasks of a person, if that person is still open; `progress` is for the title, `empty` for an
         empty list."""
         if self.person is not None and person.id == self.person.id:
-            self._reading = reading
+            self._progress = progress
             self.list.put(newest_first(tasks), empty)
             self.post_message(self.Changed())
 
     def title(self) -> Content:
-        return self.list.heading(self._person_name, self._reading)
+        return self.list.heading(self._person_name, self._progress)
 
     @property
     def _person_name(self) -> str:
@@ -193,7 +194,7 @@ class Tracing(Feature):
         self.screen = self._chrome.install(self.view)
         self._is_read_by_runs = False
         """True if the server does not answer for one person, so that the results of all runs are read."""
-        self._reading: PersonReading | None = None
+        self._answers: PersonReading | None = None
         """The server's answers about the open person so far, if they are to be drawn."""
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
@@ -203,9 +204,18 @@ class Tracing(Feature):
     # @: a question for a name
 
     async def action_people(self) -> None:
+        await self.ask(self._chosen)
+
+    async def ask(self, chosen: Callable[[Person], Awaitable[None]]) -> None:
         """Ask for a person; more results are read meanwhile, so that more people are known."""
-        self._workspace.results.read_in_background(EVERY_RUN)
-        await self._chrome.ask(PeopleView(self._workspace), self._chosen, self._workspace.results.stop)
+        results = self._workspace.results
+
+        async def answered(person: Person) -> None:
+            await results.stop()
+            await chosen(person)
+
+        results.read_in_background(EVERY_RUN)
+        await self._chrome.ask(PeopleView(self._workspace), answered, results.stop)
 
     def _results_changed(self, _progress: object) -> None:
         if isinstance(asking := self._chrome.front.view, PeopleView):
@@ -214,7 +224,7 @@ class Tracing(Feature):
             self._drawing.ask()
 
     def _follow(self) -> Worker[None] | None:
-        progress, person, reading = self._workspace.results.progress, self.view.person, self._reading
+        progress, person, reading = self._workspace.results.progress, self.view.person, self._answers
         if person is None:
             return None
         if reading is not None:
@@ -226,14 +236,13 @@ class Tracing(Feature):
         return None
 
     async def _chosen(self, person: Person) -> None:
-        await self._workspace.results.stop()
         self._stop_reading()  # `_follow` shows an answer for whoever is open
         await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.view.open(person))
         self.in_worker(self._begin(person), blocks_keys("person"))
 
     def _stop_reading(self) -> None:
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
-        self._reading = None
+        self._answers = None
 
     async def _dismissed(self, _answer: None) -> None:
         self._stop_reading()
@@ -258,15 +267,15 @@ class Tracing(Feature):
                 person = self.view.person = await find_user(self._workspace.client, person.name)
             async with aclosing(read_person(self._workspace.client, self._workspace.store, person.id)) as readings:
                 async for reading in readings:
-                    self._reading = reading
+                    self._answers = reading
                     if reading.read:  # before that, stored data is shown
                         self._drawing.ask()
             self._follow()
         except RuntuiError as error:
-            self._reading = None
+            self._answers = None
             self.view.show(person, (), "", triage_words.why_no_person(error, self._workspace.results.progress))
             return
-        self._reading = None
+        self._answers = None
         if not reading.is_offered:
             self._is_read_by_runs = True
             self._workspace.results.read_in_background(EVERY_RUN)

@@ -130,9 +130,9 @@ class Triaging(Feature):
         if typed == _TYPED:
             from runtui.tui.screens.questions import LineQuestion
 
+            title = f"Snooze {self._named(run_ids)} until"
             about = "A length such as 90m, 2h or 3d, or a time such as tomorrow 14:00"
-            check = lambda text: snooze_end(text, now_ticks())  # noqa: E731
-            question = LineQuestion(f"Snooze {self._named(run_ids)} until", about, "", check)
+            question = LineQuestion(title, about, "", lambda text: snooze_end(text, now_ticks()))
             await self._chrome.ask(question, partial(self._snooze_for, run_ids))
             return
         until = snooze_end(typed, now_ticks())
