@@ -14,8 +14,10 @@ import httpx
 import pytest
 from starlette.responses import Response
 
+from runtui.auth.errors import SignInError
+from runtui.auth.flows import DeviceCode
 from runtui.auth.msal_client import MsalClient, ServiceError
-from runtui.auth.signin import DeviceCode, SignIn, SignInError
+from runtui.auth.signin import SignIn
 from runtui.graph.network import Proxy
 from runtui.graph.sign_in_http import MAX_TOKEN_BYTES, SignInHttp
 from tests import PATIENCE

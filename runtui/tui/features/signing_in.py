@@ -38,7 +38,9 @@ from runtui.tui.words import sign_in_words
 from runtui.tui.words.sign_in_words import METHOD_LABELS, PersonMethod
 
 if TYPE_CHECKING:
-    from runtui.auth.signin import Account, BrowserPage, DeviceCode, SignIn
+    from runtui.auth.accounts import Account
+    from runtui.auth.flows import BrowserPage, DeviceCode
+    from runtui.auth.signin import SignIn
 
 
 PAGE_SECONDS: Final = 900

@@ -134,7 +134,8 @@ class RunsView(ActionView[None]):
             panel.show_page(none_selected("run"))
         else:
             save = self._workspace.save_of(row.id)
-            panel.follow(row.id, (row, self._flag(row), save and (save.entry, save.wait)), self.table.finds)
+            tried = save and (save.entry, save.refused and save.step, save.wait)
+            panel.follow(row.id, (row, self._flag(row), tried), self.table.finds)
 
     def reload(self) -> None:
         """Redraw rows and strip from the store; relative times in the filter count from now."""
