@@ -258,6 +258,14 @@ def test_a_full_disk_is_reported_with_the_cure_and_nothing_is_taken_for_reported
         assert told.new_among({"run-1": "w1"}) == ["run-1"]
 
 
+def test_a_run_of_a_workflow_that_could_not_be_read_is_not_reported_again(commands: Commands) -> None:
+    found = {"gone": "w1", "unread": "w2"}
+    with closing(ReportedRuns(commands.server().settings, "status:failed")) as told:
+        told.begin(found)
+        told.keep({}, unread={"w2"})
+        assert told.new_among(found) == ["gone"], "it left, and matches anew"
+
+
 def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None:
     found: list[str] = []
 

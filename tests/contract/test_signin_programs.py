@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from runtui.auth.claims import read_claims
+from runtui.auth.errors import SignInError
 from runtui.auth.msal_client import HttpAnswer, MsalClient
-from runtui.auth.signin import SignIn, SignInError
+from runtui.auth.signin import SignIn
 from runtui.redact import REDACTED, redact
 from runtui.sandbox.authority.directory import Directory
 from runtui.settings import SignInSettings
