@@ -193,13 +193,8 @@ class _Watch:
                 return {run_id: workflow for run_id, workflow in found_ids(db, query) if workflow not in left_out}
 
         found = await asyncio.to_thread(matching)
-<<<<<<< HEAD
         reported.keep(found, {workflow.workflow_id for workflow in missing})
-        if self._options.watch_only and not reported.has_begun:
-=======
-        reported.keep(found, unread)
         if watch_only and not reported.has_begun:
->>>>>>> main
             reported.begin(found)
         count = 0
         for run_id in reported.new_among(found):
