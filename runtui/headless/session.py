@@ -60,7 +60,8 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         yield
         return
     # Imported only for a sign-in: a supplied token needs none.
-    from runtui.auth.signin import SignIn, SignInError
+    from runtui.auth.errors import SignInError
+    from runtui.auth.signin import SignIn
     from runtui.headless.sign_in import with_next_step
 
     if not isinstance(token, SignIn):

@@ -25,7 +25,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import length_words, now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
-from runtui.headless.console import command, narrate, parse_filter_option
+from runtui.headless.console import ENDED_FROM_OUTSIDE, command, narrate, parse_filter_option
 from runtui.headless.runs import run_record
 from runtui.headless.session import connected
 from runtui.options import default_of
@@ -100,8 +100,9 @@ def _end_by_signals() -> None:
         was_asked = True
         loop.call_soon_threadsafe(task.cancel)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    for number in (signal.SIGINT, *ENDED_FROM_OUTSIDE):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, end)
 
 
 class _Watch:

@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from runtui.domain.draft import NOT_RECEIVED, value_word
-from runtui.domain.report import Outcome
+from runtui.domain.draft import NOT_RECEIVED
+from runtui.domain.report import Outcome, became
 from runtui.domain.times import interpret, now_ticks, parse_ticks, ticks_of
 from runtui.errors import RuntuiError, UsageError
 from runtui.private_files import create_private, explanation, private_folder
 from runtui.services.records.journal import Entry, Journal
-from runtui.services.sharing.formats import RecordFormat, code_block, code_span, record_lines
+from runtui.services.sharing.formats import RecordFormat, code_block, code_span, record_lines, value_code
 
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import FilterField, TextIs
@@ -273,6 +273,6 @@ def _markdown(entries: Iterable[Entry]) -> Iterator[str]:
         else:
             yield from ("", "What changed:", "")
         for name, value in entry.after.items():
-            before = value_word(entry.before.get(name, NOT_RECEIVED))
-            yield f"- {code_span(name)}: {code_span(before)} → {code_span(value_word(value))}"
+            was = entry.before.get(name, NOT_RECEIVED)
+            yield f"- {code_span(name)}: {became(was, value, value_code)}"
         yield from ("", "The body that was sent:", "", *code_block(entry.body, "json"))

@@ -128,6 +128,11 @@ class Save(NamedTuple):
         return self.step in (Step.WAITING, Step.READING, Step.SIGNING_IN, Step.PAUSED)
 
     @property
+    def refused(self) -> int | None:
+        """The number of the journal entry of the last try, while another try is due; None if none is."""
+        return self.entry if self.active and self.step not in (Step.SENDING, Step.SETTLING) else None
+
+    @property
     def outcome_so_far(self) -> Outcome:
         """The outcome if nothing more is heard."""
         if self.outcome is not None:
