@@ -280,6 +280,16 @@ def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None
     assert found == ["This filter is already watched"]
 
 
+def test_a_damaged_file_is_reported_with_the_cure(commands: Commands) -> None:
+    settings = commands.server().settings
+    with closing(ReportedRuns(settings, "status:failed")) as told:
+        path = told._path
+    path.write_bytes(b"This is no database." * 100)
+    with pytest.raises(RuntuiError, match="The watch cannot be remembered") as damaged:
+        ReportedRuns(settings, "status:failed")
+    assert damaged.value.hint.startswith("Delete it to start over")
+
+
 def test_a_file_that_cannot_be_used_is_closed(commands: Commands) -> None:
     settings, second = commands.server().settings, ReportedRuns.__new__(ReportedRuns)
     with closing(ReportedRuns(settings, "wf:a")), pytest.raises(RuntuiError, match="already watched"):

@@ -72,7 +72,7 @@ class Gate(httpx.AsyncBaseTransport):
         self.is_idle = asyncio.Event()
         self.is_idle.set()
         self._under_way = 0
-        self.server = create_app()
+        self.server = create_app(runs=60)
         self._wire = httpx.ASGITransport(self.server)
         loop = asyncio.get_running_loop()
         self._in_thread: Callable[..., asyncio.Future[Any]] = loop.run_in_executor

@@ -28,7 +28,9 @@ sys.stdin.read()
 """
 LEAVE_A_CHILD = """
 import subprocess
-subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], close_fds=False)
+code = "import sys; print(flush=True); sys.stdin.read()"
+child = subprocess.Popen([sys.executable, "-c", code], close_fds=False, stdout=subprocess.PIPE)
+child.stdout.readline()  # Linux lets the parent continue before it closes the lock in the child
 """
 
 
