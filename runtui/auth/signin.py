@@ -24,8 +24,6 @@ from runtui.auth.flows import Attempt, BrowserPage, DeviceCode, browser_flow, de
 from runtui.auth.msal_client import PERSON_METHODS, MsalClient, translate_errors
 from runtui.errors import RuntuiError
 
-__all__ = ["Account", "BrowserPage", "DeviceCode", "SignIn", "SignInError", "SignInState"]
-
 _logger: Final = logging.getLogger("runtui.auth")
 
 _T = TypeVar("_T")

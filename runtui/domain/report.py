@@ -6,7 +6,7 @@ sentence names a key or a command: the caller adds the next step. Texts are raw:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -113,5 +113,10 @@ def sentences(*texts: str) -> str:
 def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Yield each changed property with its old and new value; one absent from `before` was not received."""
     for name, value in after.items():
-        was = before.get(name, NOT_RECEIVED)
-        yield f"{name}: {'already' if same_value(was, value) else f'{value_word(was)} →'} {value_word(value)}"
+        yield f"{name}: {became(before.get(name, NOT_RECEIVED), value)}"
+
+
+def became(was: object, value: object, word: Callable[[object], str] = value_word) -> str:
+    """Return a new value after the old one, "failed → canceled", or "already canceled" if it is the same; `word` spells
+    a value."""
+    return f"already {word(value)}" if same_value(was, value) else f"{word(was)} → {word(value)}"

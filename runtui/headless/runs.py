@@ -89,8 +89,8 @@ def _order(sort: str) -> tuple[str, bool]:
 
 
 def _column(name: str) -> Column[RunRow]:
-    """Return a column by its key or its Graph property, in any case; raise UsageError if there is none."""
-    known = {column.key.casefold(): column for column in RUN_COLUMNS}
+    """Return a column by its key, its heading or its Graph property, in any case; raise UsageError if there is none."""
+    known = {name.casefold(): column for column in RUN_COLUMNS for name in (column.name, column.key)}
     known |= {item.name.casefold(): known[item.key.casefold()] for item in PROPERTIES if item.listed is not None}
     column = known.get(name.strip().casefold())
     if column is None:

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from runtui.auth.accounts import may_be_of_another_tenant
 from runtui.auth.claims import WRITE_PERMISSION
-from runtui.auth.flows import BEWARE_CODE, has_browser, who_asks
+from runtui.auth.errors import SignInError
+from runtui.auth.flows import BEWARE_CODE, BrowserPage, DeviceCode, has_browser, who_asks
 from runtui.auth.msal_client import PERSON_METHODS
-from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError, SignInState
+from runtui.auth.signin import SignIn, SignInState
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.domain.text import visible
 from runtui.domain.times import length_words, second_text

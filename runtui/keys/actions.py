@@ -102,9 +102,12 @@ Need = Literal[
     "", "run", "row", "row or run", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
     "bulk change", "open change", "failed change", "done change", "journal entry", "any entry", "undoable entry",
     "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code", "demo", "search",
-    "shell",
+    "shell", "view 7", "view 8", "view 9",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
+
+VIEW_NEEDS: Final[Mapping[int, Need]] = {7: "view 7", 8: "view 8", 9: "view 9"}
+"""The number of each view that a person may save -> what its key needs."""
 
 HintedWhile = Literal[
     "", "row", "list", "needs refresh", "editing", "own change", "new run", "journal entry", "signed out", "back",
@@ -204,11 +207,12 @@ def remapped() -> Mapping[str, tuple[str, ...]]:
 def _views() -> Iterator[Action]:
     """Yield one action per view, with a digit as its key."""
     for number in range(1, MAX_VIEWS + 1):
-        name, words = "view", f"your view {number}"
+        name, words = "view", f"your view {number}, if there is one"
         if number <= len(BUILT_IN_VIEWS):
             name = BUILT_IN_VIEWS[number - 1].name
             words = f"the view {name}"
-        yield Action(f"view_{number}", (str(number),), name, f"Show {words}, or all runs.")
+        needs = VIEW_NEEDS.get(number, "")
+        yield Action(f"view_{number}", (str(number),), name, f"Show {words}, or all runs.", needs=needs)
 
 
 _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {

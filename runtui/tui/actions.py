@@ -7,11 +7,12 @@ has an `action_<id>` for each action of `runtui.keys.actions`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.binding import Binding, BindingType
 
-from runtui.keys.actions import ACTION_BY_ID, Action, HintedWhile, Need, Scope, in_scopes, key_of
+from runtui.keys.actions import ACTION_BY_ID, VIEW_NEEDS, Action, HintedWhile, Need, Scope, in_scopes, key_of
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
@@ -59,6 +60,8 @@ class ActionContext(NamedTuple):
     """The shown bulk change is an action of the service."""
     has_bulk: bool = False
     """This session has made a bulk change."""
+    views: int = 0
+    """How many views of the list there are."""
     profiles: int = 0
     """How many profiles this session can switch between."""
     sign_in: SignIn | None = None
@@ -161,6 +164,10 @@ def _needs_waiting(now: ActionContext) -> str | None:
     return "No change waits."
 
 
+def _needs_view(number: int, now: ActionContext) -> str | None:
+    return None if number <= now.views else f"There is no view {number}; {key_of('views')} saves the list as a view."
+
+
 def _needs_account(now: ActionContext) -> str | None:
     sign_in = now.sign_in
     if sign_in is None and now.is_demo:
@@ -195,6 +202,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "undoable entry": _may_undo,
     "unknown entry": _may_decide,
     "checkable entry": _may_check,
+    **{need: partial(_needs_view, number) for number, need in VIEW_NEEDS.items()},
     "profiles": lambda now: (
         None if now.profiles > 1 else "There is no other profile; `runtui config path` shows where to add one."
     ),

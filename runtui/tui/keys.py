@@ -29,7 +29,7 @@ from textual.worker import Worker
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.services.foreground import Foreground
-from runtui.tui.output import DifferentialOutput, DrawnOnce
+from runtui.tui.output import DifferentialOutput, DrawnOnce, has_pending_changes
 
 CHECKS_AT_ONCE: Final = 100
 """The number of checks, without a pause, whether the app has settled; no action takes more than 60 of them."""
@@ -277,14 +277,9 @@ class KeyQueue:
         app, found = self._app, self._at_work()
         if app.animator._animations:
             found.add(app.animator)
-        if app.screen_stack and _is_due(app.screen):
+        if app.screen_stack and has_pending_changes(app.screen):
             found.add(app.screen)
         return found
-
-
-def _is_due(screen: Any) -> bool:
-    """Return whether a screen has a pending layout, scroll or callback."""
-    return screen._layout_required or screen._scroll_required or bool(screen._callbacks)
 
 
 def _busy(pumps: Iterable[Any]) -> set[object]:

@@ -363,6 +363,11 @@ class LeanCompositor(Compositor):
         return chops
 
 
+def has_pending_changes(screen: Screen[Any]) -> bool:
+    """Return whether a screen has a pending layout, scroll or callback."""
+    return screen._layout_required or screen._scroll_required or bool(screen._callbacks)
+
+
 class DrawnOnce(Screen[ScreenResultType]):
     """A base class for screens that are laid out and drawn only once when they come to the front.
 
@@ -387,7 +392,7 @@ class DrawnOnce(Screen[ScreenResultType]):
 
     def prepare_frame(self) -> bool:
         """Do the pending layout without drawing. Return False if there was none; else more changes may follow."""
-        if not (self._layout_required or self._scroll_required or self._callbacks):
+        if not has_pending_changes(self):
             return False
         self._is_preparing = True
         try:

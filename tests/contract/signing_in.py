@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from runtui.auth.flows import DeviceCode
 from runtui.auth.msal_client import HttpAnswer, MsalClient
-from runtui.auth.signin import DeviceCode, SignIn
+from runtui.auth.signin import SignIn
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, User
 from runtui.settings import SignInSettings
 from tests import PATIENCE

@@ -46,6 +46,9 @@ def test_a_table_holds_a_line_a_run_and_nothing_that_acts_on_a_terminal(tmp_path
 
 
 def test_columns_order_and_limit_are_those_asked_for(tmp_path: Path, root: str) -> None:
+    columns = ("--root", root, "--columns", "id", "--sort")
+    by_start = [listed(tmp_path, *columns, name).stdout for name in ("start", "started")]
+    assert by_start[0] == by_start[1] != b"", "a heading names its column too"
     chosen = ("--root", root, "--columns", "id, users ,processingStatus", "--sort", "users", "--limit", "5")
     title, *lines = listed(tmp_path, *chosen).stdout.decode().splitlines()
     assert title.split() == ["id", "users", "status"]

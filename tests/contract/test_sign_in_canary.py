@@ -20,7 +20,7 @@ import msal
 import pytest
 from starlette.responses import Response
 
-from runtui.auth.signin import SignInError
+from runtui.auth.errors import SignInError
 from runtui.auth.token_store import load_msal
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION
 from tests import canary

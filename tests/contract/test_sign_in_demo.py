@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from runtui.auth.flows import DeviceCode
 from runtui.auth.msal_client import MsalClient, ServiceError
-from runtui.auth.signin import DeviceCode, SignIn
+from runtui.auth.signin import SignIn
 from runtui.graph.sign_in_http import DemoSignInHttp
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION

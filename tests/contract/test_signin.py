@@ -14,7 +14,9 @@ import pytest
 from starlette.responses import Response
 
 from runtui.auth.claims import read_claims
-from runtui.auth.signin import DeviceCode, SignInError, SignInState
+from runtui.auth.errors import SignInError
+from runtui.auth.flows import DeviceCode
+from runtui.auth.signin import SignInState
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER, Directory
 from runtui.sandbox.authority.errors import aadsts
 from tests import there

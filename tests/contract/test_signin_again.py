@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runtui.auth.signin import DeviceCode, SignIn, SignInError
+from runtui.auth.errors import SignInError
+from runtui.auth.flows import DeviceCode
+from runtui.auth.signin import SignIn
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.sandbox.errors import GraphError
 from tests import there

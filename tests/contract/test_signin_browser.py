@@ -8,7 +8,10 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from runtui.auth.signin import Account, BrowserPage, SignIn, SignInError
+from runtui.auth.accounts import Account
+from runtui.auth.errors import SignInError
+from runtui.auth.flows import BrowserPage
+from runtui.auth.signin import SignIn
 from runtui.errors import FieldError
 from runtui.redact import redact
 from runtui.sandbox.authority.directory import DEMO_ADMIN

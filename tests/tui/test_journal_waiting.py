@@ -117,3 +117,16 @@ def test_a_wait_longer_than_runtui_waits_is_reported_as_asked() -> None:
     wait = wait._replace(retry_after=None)
     assert pages.wait_sentence(save, wait, now).startswith(f"The service is busy (429); trying again at {until}")
     assert "trying again now." in pages.wait_sentence(save, wait, now + timedelta(hours=1))
+
+
+async def test_the_journal_tells_of_a_refused_try_as_waiting_until_it_is_given_up(open_session: Opener) -> None:
+    async with open_session(wire=Graph(answer_to_patch=busy).wire, size=(120, 30)) as session:
+        await send(session)
+        await session.press("J")
+        await session.until(lambda: "↑ waiting" in session.text())
+        assert "not done" not in session.inside(session.left)
+        await session.press("enter")
+        await session.until(lambda: "#1 refused, tried again at" in session.inside(session.panel))
+        await session.press("w")
+        await session.until(lambda: "✗ not done" in session.inside(session.left))
+        await session.until(lambda: "#1 not done (429 Too Many Requests)" in session.inside(session.panel))

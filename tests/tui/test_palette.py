@@ -52,6 +52,9 @@ async def test_an_action_runs_from_the_palette(open_session: Opener) -> None:
         await session.press("ctrl+p")
         assert len(found(session)) > 40
         assert "e edit" not in session.text(), "a letter is text here"
+        await session.type("view 7")
+        assert "There is no view 7; v saves the list as a view." in session.words
+        await session.press(*["backspace"] * 6)
         await session.type("the")
         assert found(session)[0] == "Theme", "a name comes before what is said of others"
         await session.press(*["backspace"] * 3)

@@ -17,7 +17,7 @@ from runtui.services.store.results import RunResults
 from runtui.services.store.store import StoredRun
 from runtui.services.writing.write import Save, Step
 from runtui.tui.widgets.side_panel import Page
-from runtui.tui.words.pages import run_page
+from runtui.tui.words.pages import entry_response_page, run_page
 from tests.tui.wires import a_run
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
@@ -93,8 +93,9 @@ def test_a_refused_try_is_not_the_end_while_the_change_is_in_progress() -> None:
     save = Save(1, Draft("run-1", "w1", {}), Step.PAUSED, entry=2, wait=Wait(exchange("PATCH"), 7.0, until))
     again, signing_in = f"refused, tried again at {second_text(until)}", save._replace(step=Step.SIGNING_IN, wait=None)
     others = [(other, "not done (429 Slow)") for other in (None, save._replace(entry=None), save._replace(entry=3))]
-    for other, words in ((save, again), (signing_in, "refused, tried again"), *others):
+    for other, words in ((save, again), (signing_in, "refused, waiting for the sign-in"), *others):
         assert any(line.endswith(f": {words}") for line in facts(entries=[refused], save=other))
+        assert entry_response_page(refused, other).facts[0].text == f"#2 {words}"
 
 
 def test_many_causes_and_changes_are_counted() -> None:

@@ -31,7 +31,7 @@ from runtui.domain.triage.standing import NOTE
 from runtui.errors import RuntuiError
 from runtui.redact import REDACTED, redact, redact_values, register_secret
 from runtui.services.known_run import KnownRun
-from runtui.services.records.journal_query import entry_object
+from runtui.services.records.journal_query import entry_object, export
 from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
 from runtui.services.sharing.formats import code_block, code_span, prose
 from runtui.services.sharing.handoff import (
@@ -379,3 +379,10 @@ def test_copied_text_stays_text_where_it_is_pasted(text: str) -> None:
         assert UNSAFE.search(copied.replace("\n", "")) is None
     for choice in (copies.id_choice("run", text), copies.row_choice([], text)):
         assert "\n" not in choice.value.text, "a line end runs what stands before it"
+
+
+def test_a_change_to_the_same_value_reads_alike_everywhere() -> None:
+    entry = an_entry(4, before={"processingStatus": "canceled"}, after={"processingStatus": "canceled"})
+    assert "  - `processingStatus`: already `canceled`" in handoff_markdown(a_handoff(a_failure(1), entries=[entry]))
+    assert "- `processingStatus`: already `canceled`" in export([entry], "md")
+    assert [*entry.change_words()] == ["processingStatus: already canceled"]

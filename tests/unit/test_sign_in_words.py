@@ -8,9 +8,10 @@ from typing import cast
 
 import pytest
 
+from runtui.auth.accounts import Account
 from runtui.auth.errors import not_signed_in
 from runtui.auth.flows import has_browser
-from runtui.auth.signin import Account, SignInState
+from runtui.auth.signin import SignInState
 from runtui.services.workspace import Workspace
 from runtui.settings import SignInSettings
 from runtui.tui.words.sign_in_words import available_methods, short_name, who

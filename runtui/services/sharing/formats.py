@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, Literal, TypeAlias
 
+from runtui.domain.draft import value_word
 from runtui.domain.text import visible
 
 # The first characters of a formula, in ASCII and full width, and control characters that spreadsheets skip before it.
@@ -80,6 +81,11 @@ def code_span(text: object) -> str:
     # CommonMark strips one blank at both ends; it separates a backtick of the text from the fence.
     pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
     return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def value_code(value: object) -> str:
+    """Return a JSON value, or NOT_RECEIVED, as inline code."""
+    return code_span(value_word(value))
 
 
 def code_block(text: object, language: str = "") -> Iterator[str]:

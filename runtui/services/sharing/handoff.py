@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui import __version__
 from runtui.auth.clouds import cloud_of_root
-from runtui.domain.draft import value_word
+from runtui.domain.draft import NOT_RECEIVED
+from runtui.domain.report import became
 from runtui.domain.results import Cause, TaskResult, by_cause, fold_reason
 from runtui.domain.text import count_words
 from runtui.domain.times import format_ticks, now_ticks, parse_ticks
@@ -29,7 +30,7 @@ from runtui.services.known_run import KnownRun, known_run
 from runtui.services.records.journal import Entry
 from runtui.services.records.journal_query import entry_object
 from runtui.services.sharing.commands import portal_link
-from runtui.services.sharing.formats import code_block, code_span, prose
+from runtui.services.sharing.formats import code_block, code_span, prose, value_code
 from runtui.services.store.results import RunResults
 from runtui.services.store.store import RunQuery, StoredRun
 from runtui.services.workspace import Workspace
@@ -420,8 +421,7 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
         yield f"  - asked for: {code_span(action_words(change['action'], change['body']))}"
     before = change["before"] or {}
     for name, value in (change["after"] or {}).items():
-        was = code_span(value_word(before[name])) if name in before else "not received"
-        yield f"  - {code_span(name)}: {was} → {code_span(value_word(value))}"
+        yield f"  - {code_span(name)}: {became(before.get(name, NOT_RECEIVED), value, value_code)}"
     for name, value in (
         ("run", change["runId"]),
         ("sent", change["openedAt"] and _utc(change["openedAt"])),

@@ -21,7 +21,6 @@ from runtui.domain.views import (
     view_toggled,
 )
 from runtui.errors import RuntuiError
-from runtui.keys.actions import key_of
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.screens.questions import Choice, ColumnChooser, LineQuestion, NextStep, Picker, marked_lines
 
@@ -87,9 +86,6 @@ class Arranging(Feature):
             wanted = view_toggled(settings, self._preferences.kept.views, number)
             self._chrome.go_to_list()
             self._runs.show_settings(wanted)
-        except IndexError:
-            words = f"There is no view {number}; {key_of('views')} saves the list as a view."
-            self._chrome.set_status(words, shown_while=lambda: number > len(self._views))
         except RuntuiError as error:  # an older runtui, or a person, wrote it
             self._chrome.set_status(f"View {number} cannot be shown. {error}", "error")
 

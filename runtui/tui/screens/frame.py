@@ -26,6 +26,7 @@ from textual.widget import Widget
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.plots import STRIP_LINES
+from runtui.domain.views import all_views
 from runtui.keys.actions import (
     ACTION_BY_ID,
     TYPING,
@@ -230,6 +231,7 @@ class Chrome:
             sign_in=workspace.sign_in,
             has_shell=shell_waits(),
             profiles=len(self.profiles or ()),
+            views=len(all_views(workspace.preferences.kept.views)),
             why_read_only=why_read_only(workspace),
             has_run=run_id is not None,
             saving=run_id is not None and workspace.save_of(run_id) is not None,

@@ -311,9 +311,9 @@ class Panel:
             self._show("request", NOTHING_SENT["request"])
             self._show("response", NOTHING_SENT["response"])
             return
-        about = pages.about_entry(entry)
+        about, save = pages.about_entry(entry), self._workspace.save_of(entry.run_id)
         self._show("request", pages.entry_request_page(entry)._replace(about=about))
-        self._show("response", pages.entry_response_page(entry)._replace(about=about))
+        self._show("response", pages.entry_response_page(entry, save)._replace(about=about))
 
     def show_logged(self) -> None:
         """Show the request under the cursor of the log."""

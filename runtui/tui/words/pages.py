@@ -40,7 +40,7 @@ from runtui.keys.actions import key_of
 from runtui.services.known_run import KnownRun
 from runtui.services.records.journal import Entry
 from runtui.services.records.journal_query import damage_sentence
-from runtui.services.writing.write import Save
+from runtui.services.writing.write import Save, Step
 from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words
 
@@ -170,12 +170,16 @@ def short_change(changes: Sequence[Change]) -> str:
     return ", ".join(words[:SHOWN_CHANGES]) + (f", and {more} more" if more > 0 else "")
 
 
-def entry_response_page(entry: Entry) -> Page:
-    """Return the Response page of a journal entry: its outcome, how that is known, and the response."""
+def entry_response_page(entry: Entry, save: Save | None = None) -> Page:
+    """Return the Response page of a journal entry: its outcome, how that is known, and the response. `save` is the
+    change of its run in progress."""
     if entry.damage:
         return Page((Fact(damage_sentence(entry), "$text-warning"),))
     style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
-    facts = [Fact(entry.report.heading, style), *(Fact(words) for words in entry.change_words() if entry.action)]
+    heading = entry.report.heading
+    if entry.outcome is Outcome.NOT_DONE and save is not None and save.refused == entry.number:
+        heading, style = f"#{entry.number} {_retry_words(save)}", _OUTCOME_STYLE[Outcome.UNKNOWN]
+    facts = [Fact(heading, style), *(Fact(words) for words in entry.change_words() if entry.action)]
     if entry.status is not None:
         took = f"   {entry.seconds * 1000:.0f} ms" if entry.seconds is not None else ""
         facts.append(Fact(f"{entry.report.answer}   {entry.method}{took}", "bold"))
@@ -298,9 +302,8 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
         words = f"{'sent' if entry.action else 'changed'} by you #{entry.number}, {clock_text(entry.opened_at, now)}"
         if entry.outcome is not Outcome.DONE:
             became = entry.report.outcome_words
-            if entry.outcome is Outcome.NOT_DONE and save is not None and save.entry == entry.number:
-                again = f" at {second_text(save.wait.until)}" if save.wait is not None else ""
-                became = f"refused, tried again{again}"
+            if entry.outcome is Outcome.NOT_DONE and save is not None and save.refused == entry.number:
+                became = _retry_words(save)
             words = f"your change #{entry.number}, {clock_text(entry.opened_at, now)}: {became}"
         if entry.undone_by is not None:
             ended_at = ended.get(entry.undone_by)
@@ -314,6 +317,13 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
         yield words
     if len(changes) > SHOWN_ENTRIES:
         yield f"and {len(changes) - SHOWN_ENTRIES} earlier changes; {key_of('journal')} shows them"
+
+
+def _retry_words(save: Save) -> str:
+    """Say what a change waits for whose last try was refused."""
+    if save.step is Step.SIGNING_IN:
+        return "refused, waiting for the sign-in"
+    return f"refused, tried again{f' at {second_text(save.wait.until)}' if save.wait is not None else ''}"
 
 
 def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:

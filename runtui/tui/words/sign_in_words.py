@@ -16,7 +16,9 @@ from runtui.settings import SignInSettings
 from runtui.tui.text import middle
 
 if TYPE_CHECKING:
-    from runtui.auth.signin import Account, SignIn, SignInError, SignInState
+    from runtui.auth.accounts import Account
+    from runtui.auth.errors import SignInError
+    from runtui.auth.signin import SignIn, SignInState
 
 PersonMethod = Literal["device-code", "browser", "interactive"]
 

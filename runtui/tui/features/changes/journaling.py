@@ -98,7 +98,8 @@ class JournalView(ActionView[None]):
             self.list.show_text(str(error))
             return
         self.entries = [*(self.entries if before is not None else ()), *found]
-        rows = await asyncio.to_thread(entry_rows, self.entries, self._root, order)
+        refused = {save.refused for save in self._chrome.workspace.active_saves}
+        rows = await asyncio.to_thread(entry_rows, self.entries, self._root, order, refused)
         self.list.measure(rows.rows)
         self.list.show(rows, keep_line=True, order=order)
         if goes_to_news and order == NEWEST_FIRST and self.entries and self.entries[0].number > newest:
@@ -149,6 +150,11 @@ class Journaling(Feature):
         self.listen(reconciler.changed, self._entry_found, wanted=lambda _: not reconciler.has_checked_all)
         self.listen(reconciler.changed, self._entry_settled, wanted=lambda _: reconciler.has_checked_all)
         self._workspace.saves.changed.subscribe(self._save_changed)
+
+        def is_about_a_refusal(save: Save) -> bool:
+            return save.refused is not None or (save.entry is not None and save.outcome is Outcome.NOT_DONE)
+
+        self.listen(self._workspace.saves.changed, self._journal_changed, only_newest=True, wanted=is_about_a_refusal)
         self.tell_what_was_left()
 
     def extend(self, context: ActionContext) -> ActionContext:

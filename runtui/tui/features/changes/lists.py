@@ -5,14 +5,14 @@ Invariant: a change that needs a person comes first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, Order, Role, in_order
 from runtui.domain.draft import NOT_RECEIVED, value_word
-from runtui.domain.properties import same_value
-from runtui.domain.report import Outcome
+from runtui.domain.report import Outcome, became
 from runtui.domain.times import clock_text, now_ticks, parse_ticks, second_text, ticks_of, to_datetime
 from runtui.domain.triage.service_actions import STATUS
 from runtui.graph.root import same_server
@@ -33,6 +33,13 @@ class EntryRow(NamedTuple):
     entry: Entry
     root: str
     """The root of the session; an entry of another root says so."""
+    is_repeated: bool = False
+    """True if it was refused, and its change is still in progress: another try is due."""
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """None while its change is in progress, or if its process has ended."""
+        return None if self.is_repeated else self.entry.outcome
 
 
 _OUTCOMES: Final[dict[Outcome | None, tuple[str, Role]]] = {
@@ -48,12 +55,13 @@ _NEEDS_A_PERSON: Final = (Outcome.NOT_DONE, Outcome.UNKNOWN, None, Outcome.DONE)
 
 
 def _entry_urgency(row: EntryRow) -> int:
-    return -1 if row.entry.damage else _NEEDS_A_PERSON.index(row.entry.outcome)
+    return -1 if row.entry.damage else _NEEDS_A_PERSON.index(row.outcome)
 
 
 def _outcome(row: EntryRow, _now: int) -> ListCell:
-    sign, role = _OUTCOMES[row.entry.outcome] if not row.entry.damage else ("!", "status-problem")
-    return ListCell(f"{sign} {'undone' if row.entry.undone_by is not None else outcome_word(row.entry)}", role)
+    sign, role = _OUTCOMES[row.outcome] if not row.entry.damage else ("!", "status-problem")
+    word = "waiting" if row.is_repeated else outcome_word(row.entry)
+    return ListCell(f"{sign} {'undone' if row.entry.undone_by is not None else word}", role)
 
 
 def _opened(row: EntryRow, now: int) -> ListCell:
@@ -83,11 +91,8 @@ def _by_the_clock(entry: Entry, now: int) -> Iterator[str]:
     """Yield each changed property with old and new value; a status needs no name, and times are as in other columns if
     that distinguishes them."""
     for name, value in entry.after.items():
-        values = (entry.before.get(name, NOT_RECEIVED), value)
-        was, became = (_clock_word(each, now) for each in values)
-        if was == became:
-            was, became = map(value_word, values)
-        words = f"already {became}" if same_value(*values) else f"{was} → {became}"
+        was, by_clock = entry.before.get(name, NOT_RECEIVED), partial(_clock_word, now=now)
+        words = became(was, value, by_clock if by_clock(was) != by_clock(value) else value_word)
         yield words if name == STATUS else f"{name}: {words}"
 
 
@@ -130,9 +135,12 @@ NEWEST_FIRST: Final = Order("number", descending=True)
 """The order in which entries are read."""
 
 
-def entry_rows(entries: Sequence[Entry], root: str, order: Order = NEWEST_FIRST) -> ReadRows[EntryRow, int]:
-    """Return the rows of entries that were read, newest first, for a session with this root, in an order."""
-    rows = [EntryRow(entry, root) for entry in entries]
+def entry_rows(
+    entries: Sequence[Entry], root: str, order: Order = NEWEST_FIRST, refused: Container[int | None] = ()
+) -> ReadRows[EntryRow, int]:
+    """Return the rows of entries that were read, newest first, for a session with this root, in an order. `refused` are
+    the numbers of those whose change is tried again."""
+    rows = [EntryRow(entry, root, entry.outcome is Outcome.NOT_DONE and entry.number in refused) for entry in entries]
     return ReadRows(in_order(rows, JOURNAL.columns, order, now_ticks()), JOURNAL.id_of)
 
 
