@@ -177,12 +177,12 @@ async def test_the_row_under_the_cursor_keeps_its_status_colour() -> None:
         failed = table.get_component_rich_style("line-table--status-failed")
         (bar,) = table.render_line(0)
         assert bar.style is not None
-        assert (bar.style.color, bar.cell_length) == (failed.color, 40)
+        assert (bar.style.color, bar.style.reverse, bar.cell_length) == (failed.color, True, 40)
         await pilot.press("down")
         assert len(list(table.render_line(0))) > 1, "without the cursor, every cell has its own style"
         (bar,) = table.render_line(1)
         assert bar.style is not None
-        assert bar.style.color == table.get_component_rich_style("line-table--cursor").color
+        assert bar.style == table.get_component_rich_style("line-table--cursor")
 
 
 @pytest.mark.parametrize(("keys", "ends"), [(("down",), 0), (("end",), 1), (("down", "down"), 1)])

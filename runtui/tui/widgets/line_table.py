@@ -111,7 +111,8 @@ class LinePainter:
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)
         if style is None:
-            style = self._styles[name] = self._widget.get_visual_style(f"line-table--{name}").rich_style
+            # A component's visual style has no reverse in Textual 8.2.8.
+            style = self._styles[name] = self._widget.get_component_rich_style(f"line-table--{name}")
         return style
 
     def strip(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
