@@ -96,7 +96,7 @@ class Option(NamedTuple):
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError("It must be a string.")
+        raise ValueError("It must be a string that is not empty.")
     if not value.isprintable():
         raise ValueError("It contains characters that cannot be printed.")
     return value.strip()

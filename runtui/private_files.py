@@ -53,8 +53,10 @@ def _cure(reason: object) -> str:
     number = getattr(reason, "errno", None)
     if number in TOO_MANY_FILES:
         return CLOSE_FILES
-    is_full = getattr(reason, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR"))
-    if is_full or number in NO_ROOM:
+    name = getattr(reason, "sqlite_errorname", "")
+    if name.startswith("SQLITE_BUSY"):
+        return "Wait for the other runtui to end."
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) or number in NO_ROOM:
         return "Free disk space, or set RUNTUI_STATE to a folder of your own."
     return "Set RUNTUI_STATE to a folder of your own."
 

@@ -140,8 +140,8 @@ _SCOPE: Final = _Words(
     "Check root and cloud in the profile.",
 )
 _UNREACHABLE: Final = _Words(
-    "The sign-in service cannot be reached",
-    "It did not answer as expected.",
+    "The sign-in service did not answer as expected",
+    "It reports an error of its own.",
     "If it lasts, check the network, the proxy and ca-file.",
     is_transient=True,
 )

@@ -272,7 +272,8 @@ def _https_address(uri: object) -> str:
     """
     parts = urlsplit(uri) if isinstance(uri, str) else None
     if parts is None or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
-        raise SignInError("There is no address to sign in at", "The sign-in service names no https address to open.")
+        what = "The sign-in service names no https address to open."
+        raise SignInError("There is no address to sign in at", what, "Check cloud and authority.")
     return parts.geturl()
 
 

@@ -71,7 +71,7 @@ PROCESSING_STATUS: Final = OpenEnum(
         "queued": "waiting to start",
         "inProgress": "the first task has begun",
         "completed": "success for every user",
-        "completedWithErrors": "succeeded for some users",
+        "completedWithErrors": "done for some users",
         "canceled": "stopped before it finished",
         "failed": "all tasks failed for all users",
         "canceling": "being canceled",

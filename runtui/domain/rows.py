@@ -15,7 +15,6 @@ from runtui.domain.properties import INT32_MAX, INT32_MIN, PROCESSING_STATUS, PR
 from runtui.domain.text import cells_in, visible
 from runtui.domain.times import HOUR, distance, parse_many
 from runtui.domain.triage.memory import RunTriage
-from runtui.errors import RuntuiError
 
 NO_NUMBER: Final = -(2**62)
 """Stands for a missing number in an indexed column: less than every tick and Int32, so it sorts first."""
@@ -96,18 +95,6 @@ def status_word(status: str) -> str:
 def severity(status: str) -> int:
     """Return the sort key of any status, also an unknown or missing one."""
     return SEVERITY.get(status, SEVERITY[""])
-
-
-def stored_id(raw: Mapping[str, Any], workflow_id: str) -> str:
-    """Return the id under which a run is stored.
-
-    Raises:
-        RuntuiError: the object has no id, so nothing could refer to it.
-    """
-    run_id = raw.get("id")
-    if not isinstance(run_id, str) or not run_id:
-        raise RuntuiError("A run without an id", f"The server sent a run of workflow {workflow_id} that has no id.")
-    return storable(run_id)
 
 
 _TEXTS: Final = tuple(item for item in PROPERTIES if item.is_text)

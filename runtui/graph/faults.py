@@ -308,7 +308,7 @@ def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
     words = _BY_STATUS.get(status) or (_SERVER_ERROR if status >= 500 else _REFUSED)
     if status == HTTPStatus.UNAUTHORIZED and exchange.token_hint:
         words = words._replace(hint=exchange.token_hint)
-    wait = retry_after_seconds(exchange, exchange.ended_at) if status in THROTTLING else None
+    wait = retry_after_seconds(exchange) if status in THROTTLING else None
     if wait:
         words = words._replace(hint=f"The server asks to wait {length_words(wait)} before the next try.")
     return words

@@ -23,7 +23,7 @@ import logging
 import random
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -110,7 +110,7 @@ class Backoff:
 
     def add(self, who: Pace | None, exchange: Exchange, tries: int) -> None:
         """Let `who`, or all jobs (None), wait after the `tries`-th answer to a request."""
-        wait = wait_of(exchange, tries, datetime.now(UTC), longest=self._longest)
+        wait = wait_of(exchange, tries, longest=self._longest)
         end = asyncio.get_running_loop().time() + wait.seconds
         _logger.info("wait %.1f s after try %d of #%d (%s)", wait.seconds, tries, exchange.number, exchange.status)
         if all(end - other >= 1.0 for other in self._ends.values()):
@@ -184,35 +184,35 @@ def concerns_all(exchange: Exchange) -> bool:
     return exchange.lacks_token or exchange.status in THROTTLING or unreachable
 
 
-def retry_after_seconds(exchange: Exchange, now: datetime) -> float | None:
-    """Return the seconds that `Retry-After` asks for; None if it is absent, past or invalid.
+def retry_after_seconds(exchange: Exchange) -> float | None:
+    """Return the seconds after its answer that `Retry-After` asks for; None if it is absent, past or invalid.
 
     It is a number of seconds or an HTTP date. A date is compared with the server's own clock, the `Date` of the same
-    answer; without one, with `now` (aware). If proxies have joined several values, the longest counts.
+    answer; without one, with ours. If proxies have joined several values, the longest counts.
     """
     values = [value for name, value in exchange.response_headers if name.lower() == "retry-after"]
-    waits = [wait for value in values if (wait := _seconds(value, exchange, now)) is not None]
+    waits = [wait for value in values if (wait := _seconds(value, exchange)) is not None]
     return min(max(waits), _LONGEST_RETRY_AFTER) if waits else None
 
 
-def wait_of(exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT) -> Wait:
+def wait_of(exchange: Exchange, attempt: int, *, longest: float = LONGEST_WAIT) -> Wait:
     """Return the wait after the `attempt`-th try (from 1), which ended as `exchange`.
 
     The server's value counts, else an exponential back-off with jitter; never more than `longest`.
     """
-    asked = retry_after_seconds(exchange, now)
+    asked = retry_after_seconds(exchange)
     spread = 1 + JITTER * random.random()  # noqa: S311 - spreads requests, keeps no secret
     seconds = min(BACK_OFF_SECONDS * 2 ** (attempt - 1) * spread if asked is None else asked, longest)
     more = asked if asked is not None and asked > seconds else None
-    return Wait(exchange, seconds, now + timedelta(seconds=seconds), more)
+    return Wait(exchange, seconds, exchange.ended_at + timedelta(seconds=seconds), more)
 
 
-def _seconds(value: str, exchange: Exchange, now: datetime) -> float | None:
+def _seconds(value: str, exchange: Exchange) -> float | None:
     parts = [part.strip() for part in value.split(",")]
     if all(_DIGITS.fullmatch(part) for part in parts):
         return max(float(part) for part in parts)
     until = http_date(value)
     if until is None:
         return None
-    seconds = (until - (exchange.answered_at or now)).total_seconds()
+    seconds = (until - (exchange.answered_at or exchange.ended_at)).total_seconds()
     return seconds if seconds >= 0 else None

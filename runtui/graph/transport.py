@@ -25,7 +25,7 @@ from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.network import BodyError, BoundedBody, load_httpx, new_wire, proxy_of, tls_context
-from runtui.graph.root import parse_root, refusal, root_is_loopback
+from runtui.graph.root import parse_root, refusal
 from runtui.redact import REDACTED, hide_secrets, redact, redact_body, register_secret
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Transport:
         self.root = parse_root(root)
         self._token = token
         self._ca_file = ca_file
-        self._proxy = "" if root_is_loopback(self.root) else proxy
+        self._proxy = proxy
         self._on_exchange = on_exchange
         self._wire = wire
         self._requests = 0

@@ -99,11 +99,7 @@ def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
 
 @command
 async def _act_on_workflow(
-    session: SessionSpec,
-    wanted: str,
-    users: Sequence[str],
-    make: Callable[[str, list[str]], ServiceAction],
-    **how: Any,
+    session: SessionSpec, wanted: str, users: Sequence[str], make: Callable[[str, list[str]], ServiceAction], **how: Any
 ) -> int:
     """Send the action that `make` returns for a workflow id and user ids."""
     options = ChangeOptions(**how)

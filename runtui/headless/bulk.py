@@ -181,10 +181,7 @@ def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
 
 
 def send_to(
-    session: SessionSpec,
-    which: Which,
-    make_bulk: Callable[[Sequence[StoredRun]], BulkDraft],
-    options: ChangeOptions,
+    session: SessionSpec, which: Which, make_bulk: Callable[[Sequence[StoredRun]], BulkDraft], options: ChangeOptions
 ) -> int:
     """Review and send what `make_bulk` returns for the runs."""
     if bool(which.run_ids) == (which.filter_text is not None):

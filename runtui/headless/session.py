@@ -122,18 +122,14 @@ def tell_unread(missing: Iterable[UnreadWorkflow], what: str = "", fault: Runtui
 
 def pace() -> Pace:
     """Return the retry rules for the GETs of a command; each wait is reported."""
-    return Pace(Backoff(_print_wait))
+    return Pace(Backoff(narrate_wait))
 
 
-def _print_wait(wait: Wait | None) -> None:
+def narrate_wait(wait: Wait | None) -> None:
+    """Report why the next request waits, and for how long; nothing at the end of a wait (None)."""
     if wait is not None:
-        narrate_wait(wait)
-
-
-def narrate_wait(wait: Wait) -> None:
-    """Report why the next request waits, and for how long."""
-    left = (wait.until - datetime.now(UTC)).total_seconds()
-    narrate(f"{wait.why}; trying again {f'in {length_words(left)}' if left > 0 else 'now'}.")
+        left = (wait.until - datetime.now(UTC)).total_seconds()
+        narrate(f"{wait.why}; trying again {f'in {length_words(left)}' if left > 0 else 'now'}.")
 
 
 async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -> tuple[str, str]:
@@ -193,7 +189,7 @@ async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) ->
 
 async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> list[Answer]:
     """Read runs, given as (workflow id, run id), in batches, waiting as the service asks. Return an answer for each."""
-    shared = Backoff(_print_wait)
+    shared = Backoff(narrate_wait)
     gate = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def read(part: Sequence[tuple[str, str]]) -> list[Answer]:

@@ -31,7 +31,7 @@ from runtui.sandbox.entities import (
 from runtui.sandbox.query import Condition, Query, SortKey
 from runtui.sandbox.tenant.activations import Choice, answered, cause_left, reprocessing, started_by_hand, task_flaws
 from runtui.sandbox.tenant.people import People, Person
-from runtui.sandbox.tenant.runs import RunPlan, run_state, task_results, user_results
+from runtui.sandbox.tenant.runs import RunAt, RunPlan
 from runtui.sandbox.tenant.seed import future_plan
 from runtui.sandbox.tenant.tasks import EXTENSIONS, extension_state, task_json
 from runtui.sandbox.tenant.workflows import Workflow, quarantine_details, workflow_state
@@ -39,7 +39,7 @@ from runtui.sandbox.tenant.workflows import Workflow, quarantine_details, workfl
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
 _KEY_TYPES: Final = {"id": "TEXT PRIMARY KEY", "place": "INTEGER"}
 
-_RESULTS: Final = {USER_RESULT.name: user_results, TASK_RESULT.name: task_results}
+_RESULTS: Final = {USER_RESULT.name: RunAt.user_results, TASK_RESULT.name: RunAt.task_results}
 """The functions that compute the results of a run, by the name of the entity type."""
 
 _REPORTED: Final = 7 * DAY
@@ -69,7 +69,7 @@ class Database:
         for statement in (statement for entity in ENTITY_TYPES for statement in _create_table(entity)):
             self._sql.execute(statement)
         now = clock()
-        self._insert(RUN, (run_state(plan, now) for plan in plans))
+        self._insert(RUN, (RunAt(plan, now).state() for plan in plans))
         self._insert(WORKFLOW, (workflow_state(item, seed, now) for item in workflows))
         self._insert(EXTENSION, (extension_state(item, now) for item in EXTENSIONS))
         self._sql.execute("COMMIT")
@@ -214,7 +214,7 @@ class Database:
         if plan.rests > now:
             self._moving[plan.id] = plan
         self._by_workflow.setdefault(plan.workflow.id, []).append(plan.id)
-        self._insert(RUN, [run_state(plan, now)])
+        self._insert(RUN, [RunAt(plan, now).state()])
         return plan.id
 
     def _change_run(self, plan: RunPlan) -> None:
@@ -229,7 +229,7 @@ class Database:
     def _move_runs(self) -> None:
         now = self._clock()
         for run_id, plan in list(self._moving.items()):
-            self._update_run(run_id, run_state(plan, now))
+            self._update_run(run_id, RunAt(plan, now).state())
             if plan.rests <= now:
                 del self._moving[run_id]
 
@@ -244,7 +244,7 @@ class Database:
             if is_at_rest is not None:
                 self._sql.execute(f'DELETE FROM "{entity.name}" WHERE "runId" = ?', (plan.id,))
             self._kept[key] = plan.rests <= now
-            self._insert(entity, _RESULTS[entity.name](plan, self.people, now))
+            self._insert(entity, _RESULTS[entity.name](RunAt(plan, now), self.people))
 
     def _update_run(self, run_id: str, values: Mapping[str, Any]) -> None:
         settings = ", ".join(f'"{column}" = ?' for column in values)

@@ -160,7 +160,7 @@ def _needs_waiting(now: ActionContext) -> str | None:
     if now.waiting:
         return None
     if now.has_bulk:
-        return f"No change of one run waits; {key_of('stop_bulk')} stops a change of many."
+        return f"No change to one run is waiting; {key_of('stop_bulk')} stops a change to many."
     return "No change waits."
 
 

@@ -102,11 +102,6 @@ class TooSmall(DrawnOnce[None]):
         self.query_one("#size-notice", Static).update(self._notice)
 
 
-def is_too_small(size: Size) -> bool:
-    """Return whether a terminal of `size` cells is too small for any view."""
-    return size.width < MIN_SIZE.width or size.height < MIN_SIZE.height
-
-
 class Preparation:
     """The work that is done while keys rest, until no key has to wait for anything."""
 
@@ -261,9 +256,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self._check_size(event.size)
 
     def _check_size(self, size: Size) -> None:
-        if is_too_small(size) and not isinstance(self.screen, TooSmall):
+        is_too_small = size.width < MIN_SIZE.width or size.height < MIN_SIZE.height
+        is_said = isinstance(self.screen, TooSmall)
+        if is_too_small and not is_said:
             self.push_screen(TooSmall())
-        elif not is_too_small(size) and isinstance(self.screen, TooSmall):
+        elif is_said and not is_too_small:
             self.pop_screen()
 
     def on_unmount(self) -> None:

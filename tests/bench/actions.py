@@ -19,7 +19,7 @@ import pyte
 from runtui.keys.actions import ACTIONS, Action, Scope
 from runtui.keys.names import key_text
 from runtui.sandbox.scenarios import summaries
-from runtui.tui.screens.runs import RELOAD_SECONDS
+from runtui.tui.screens.view import RELOAD_SECONDS
 from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI, bytes_of_change
 from tests.seen import seen
 from tests.terminal.pty_probe import PtyProbe

@@ -17,6 +17,7 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.headless.console import ENDED_FROM_OUTSIDE
 from runtui.headless.triage.watch import ReportedRuns, watch
 from runtui.services import refresh
 from tests import PATIENCE
@@ -102,7 +103,7 @@ def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Remove the pause between listings, and keep the signal handlers of this process."""
     monkeypatch.setattr(refresh, "rest_seconds", lambda *_, **_failed: 0.001)
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDED_FROM_OUTSIDE)}
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)
@@ -147,6 +148,18 @@ def test_matching_runs_are_printed_first_then_new_matches(commands: Commands, ca
     began = [line["run"]["startedDateTime"] for line in lines[:first]]
     assert began == sorted(began), "the oldest first"
     assert set(lines[0]) == {"workflowId", "workflow", "run"}
+
+
+def test_a_closed_terminal_ends_a_watch_in_order(commands: Commands, capsys: Out) -> None:
+    def end_at_once(_number: int, _frame: object) -> None:
+        raise AssertionError
+
+    async def is_closed(_script: Script) -> None:
+        signal.raise_signal(signal.SIGHUP)
+
+    signal.signal(signal.SIGHUP, end_at_once)
+    assert watched(commands, after(1, is_closed)) == ExitCode.DONE
+    assert printed(capsys)
 
 
 def test_a_watch_goes_on_where_it_ended(commands: Commands, capsys: Out) -> None:
@@ -230,6 +243,14 @@ def test_a_full_disk_is_reported_with_the_cure_and_nothing_is_taken_for_reported
         assert full.value.hint.startswith("Free disk space")
         assert not told.has_begun
         assert told.new_among({"run-1": "w1"}) == ["run-1"]
+
+
+def test_a_run_of_a_workflow_that_could_not_be_read_is_not_reported_again(commands: Commands) -> None:
+    found = {"gone": "w1", "unread": "w2"}
+    with closing(ReportedRuns(commands.server().settings, "status:failed")) as told:
+        told.begin(found)
+        told.keep({}, unread={"w2"})
+        assert told.new_among(found) == ["gone"], "it left, and matches anew"
 
 
 def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None:

@@ -19,7 +19,7 @@ from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.sandbox.app import create_app
 from runtui.sandbox.tenant.activations import Choice, reprocessing
 from runtui.sandbox.tenant.people import People
-from runtui.sandbox.tenant.runs import Callback, RunPlan, run_state, task_results, user_results
+from runtui.sandbox.tenant.runs import Callback, RunAt, RunPlan
 from runtui.sandbox.tenant.seed import HOSTILE_TEXTS, plan_runs, workflows
 from runtui.sandbox.tenant.workflows import WORKFLOWS as SEEDED
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
@@ -88,7 +88,7 @@ async def test_causes_come_back_over_runs_and_workflows_worded_for_each_person(s
     places: dict[str, set[str]] = defaultdict(set)
     reasons: dict[str, set[str]] = defaultdict(set)
     for plan in failing:
-        failed = [task for task in task_results(plan, People(7), NOW) if task["processingStatus"] == "failed"]
+        failed = [task for task in RunAt(plan, NOW).task_results(People(7)) if task["processingStatus"] == "failed"]
         for cause in set(plan.causes):
             runs[cause.sentence] += 1
             places[cause.sentence].add(plan.workflow.key)
@@ -121,9 +121,11 @@ async def test_people_come_back_and_have_names(sandbox: Sandbox) -> None:
 def test_a_tenant_with_many_runs_has_one_for_ten_thousand_users() -> None:
     plans = plan_runs(10_000, 7, NOW, workflows(7))
     (plan,) = (plan for plan in plans if plan.users >= 10_000)
-    users = list(user_results(plan, People(7), NOW))
+    users = list(RunAt(plan, NOW).user_results(People(7)))
     assert len({user["id"] for user in users}) == len(users) == 10_000
-    assert sum(user["processingStatus"] == "failed" for user in users) == run_state(plan, NOW)["failedUsersCount"] - 20
+    assert (
+        sum(user["processingStatus"] == "failed" for user in users) == RunAt(plan, NOW).state()["failedUsersCount"] - 20
+    )
     assert len(plans) == 10_000
 
 
@@ -183,8 +185,8 @@ PLANS = SEEDED_OR_AGAIN | ANSWERED | st.builds(canceled, SEEDED_OR_AGAIN | ANSWE
 @given(PLANS, st.integers(-2 * DAY, 2 * DAY))
 def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan, shift: int) -> None:
     now = max(plan.rests, plan.started + shift)
-    run = run_state(plan, now)
-    users, tasks = list(user_results(plan, PEOPLE, now)), list(task_results(plan, PEOPLE, now))
+    run = RunAt(plan, now).state()
+    users, tasks = list(RunAt(plan, now).user_results(PEOPLE)), list(RunAt(plan, now).task_results(PEOPLE))
     if run["processingStatus"] == "quarantined":
         assert users == tasks == []
         return
@@ -205,7 +207,7 @@ def test_the_counters_of_a_run_at_rest_are_the_sums_of_its_results(plan: RunPlan
 @given(PLANS, st.lists(st.integers(-600, 40_000), min_size=2, max_size=5).map(sorted))
 def test_a_run_only_ever_moves_forward(plan: RunPlan, seconds: list[int]) -> None:
     order = ["queued", "inProgress", "canceling"]
-    states = [run_state(plan, plan.scheduled + second * TICKS_PER_SECOND) for second in seconds]
+    states = [RunAt(plan, plan.scheduled + second * TICKS_PER_SECOND).state() for second in seconds]
     for earlier, later in pairwise(states):
         ranks = [order.index(s) if (s := run["processingStatus"]) in order else 3 for run in (earlier, later)]
         assert ranks[0] <= ranks[1]
@@ -224,7 +226,7 @@ def test_a_run_only_ever_moves_forward(plan: RunPlan, seconds: list[int]) -> Non
 
 def test_a_run_that_has_just_begun_has_not_counted_its_users_yet() -> None:
     plan = next(plan for plan in SEEDED_PLANS if plan.duration > 60 * TICKS_PER_SECOND and plan.users < 4)
-    early, late = (run_state(plan, plan.started + seconds * TICKS_PER_SECOND) for seconds in (1, 6))
+    early, late = (RunAt(plan, plan.started + seconds * TICKS_PER_SECOND).state() for seconds in (1, 6))
     assert (early["processingStatus"], late["processingStatus"]) == ("inProgress", "inProgress")
     assert [early[name] for name in ("totalUsersCount", "totalTasksCount", "totalUnprocessedTasksCount")] == [0, 0, 0]
     assert late["totalUsersCount"] == plan.users

@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.responses import Response
 
@@ -16,6 +18,7 @@ from runtui.auth.errors import SignInError
 from runtui.auth.flows import DeviceCode
 from runtui.auth.msal_client import MsalClient, ServiceError
 from runtui.auth.signin import SignIn
+from runtui.graph.network import Proxy
 from runtui.graph.sign_in_http import MAX_TOKEN_BYTES, SignInHttp
 from tests import PATIENCE
 from tests.contract.authority_server import ServedAuthority, serve_authority
@@ -61,7 +64,7 @@ async def test_an_untrusted_service_gets_no_request(served: ServedAuthority, tmp
         MsalClient(settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp),
         pause=Pauses(),
     )
-    with pytest.raises(SignInError, match=r"cannot be reached.*certificate") as refused:
+    with pytest.raises(SignInError, match=r"did not answer as expected.*certificate") as refused:
         await by_device_code(sign_in, served.authority)
     assert refused.value.is_transient
     assert "ca-file" in refused.value.hint
@@ -78,7 +81,7 @@ async def test_a_missing_ca_file_is_reported(served: ServedAuthority, tmp_path: 
             http=lambda: SignInHttp(tmp_path / "absent.pem"),
         )
     )
-    with pytest.raises(SignInError, match="cannot be reached"):
+    with pytest.raises(SignInError, match="did not answer as expected"):
         await by_device_code(sign_in, served.authority)
     await sign_in.aclose()
 
@@ -144,6 +147,20 @@ async def test_parameters_that_msal_omits_are_not_sent(served: ServedAuthority) 
     await asyncio.to_thread(http.send, "POST", address, options)
     assert served.authority.calls[-1].claims == ""
     http.close()
+
+
+def test_the_identity_service_of_a_virtual_machine_is_asked_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Proxy | None] = []
+
+    def wire(proxy: Proxy | None) -> httpx.MockTransport:
+        asked.append(proxy)
+        return httpx.MockTransport(lambda _: httpx.Response(200, stream=httpx.ByteStream(b"{}")))
+
+    with closing(SignInHttp(proxy="http://127.0.0.1:9")) as http:
+        monkeypatch.setattr(http, "_wire", wire)
+        for url in ("http://169.254.169.254/metadata/identity/oauth2/token", "https://login.fake.test/token"):
+            assert http.send("GET", url, {}).text == "{}"
+    assert [proxy is None for proxy in asked] == [True, False]
 
 
 async def test_the_loop_turns_while_the_service_is_silent(served: ServedAuthority, tmp_path: Path) -> None:

@@ -426,15 +426,17 @@ async def test_an_empty_box_says_once_what_can_be_typed_and_marks_a_cut(
         assert session.text().count(said) == 1
 
 
-async def test_the_box_opens_at_the_end_of_the_filter_of_a_view_and_after_a_restart(open_session: Opener) -> None:
+async def test_what_is_typed_follows_the_filter_of_a_view_also_after_a_restart(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash", "x", "escape", "2", "slash")
-        await session.type(" wf:Onboard")
+        await session.type("wf:Onboard")
         await session.press("enter")
+        assert session.runs.filter_text == "status:failed wf:Onboard"
+        await session.press("slash", "enter")
         assert session.runs.filter_text == "status:failed wf:Onboard"
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")
-        await session.type(" users>3")
+        await session.type("users>3")
         assert session.runs.filter_text == "status:failed wf:Onboard users>3"
 
 

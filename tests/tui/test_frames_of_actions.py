@@ -30,7 +30,7 @@ from runtui.tui.app import RuntuiApp
 from runtui.tui.features.triage import explaining
 from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce, FramePainter
-from runtui.tui.screens import panel, runs
+from runtui.tui.screens import panel, view
 from runtui.tui.screens.frame import ViewScreen
 from tests.bench.actions import ANSWERED_LATER, BEFORE, FOLLOWED_BY_PANEL, LEFT_OUT, LITTLE, MAX_RATIO, REACH, sizes_of
 from tests.tui.conftest import Opener, Session, draw_frame
@@ -156,8 +156,8 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", gate.run_in_executor)
     async with open_session(size=SIZE, ahead=True, wire=gate, sandbox=Simulated(gate.server)) as session:
-        monkeypatch.setattr(runs.Throttle, "ask", lambda throttle: throttle._call())
-        monkeypatch.setattr(runs.Throttle, "_rested", lambda _throttle: None)
+        monkeypatch.setattr(view.Throttle, "ask", lambda throttle: throttle._call())
+        monkeypatch.setattr(view.Throttle, "_rested", lambda _throttle: None)
         session.workspace.refresh._announce(finished_at=LONG_AGO)
         await answered(session, gate)
         for key in BEFORE.get(action.id, REACH[action.scope]).split():

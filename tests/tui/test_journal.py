@@ -173,7 +173,7 @@ async def test_the_filter_finds_and_complains(open_session: Opener) -> None:
         await session.until(lambda: [entry.number for entry in shown(session)] == [5, 3, 1])
         await session.press("enter")
         assert "/outcome:not-done" in session.text()
-        await session.press("slash")
+        await session.press("slash", "backspace")
         await session.type("x")
         assert "There is no outcome" in session.words
         assert len(shown(session)) == 3, "a filter that makes no sense changes nothing"

@@ -97,7 +97,7 @@ async def test_many_changes_that_wait_say_until_when_and_which_key_stops_them(op
         await session.press("y")
         await session.until(lambda: len(re.findall(r"waiting until \d\d:\d\d:\d\d", session.text())) == 5)
         await session.press("w")
-        assert "No change of one run waits; X stops a change of many." in session.status.text
+        assert "No change to one run is waiting; X stops a change to many." in session.status.text
         await session.press("enter")
         assert "X stops waiting." in " ".join(session.inside(session.panel).split())
         await session.press("X")

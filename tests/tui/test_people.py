@@ -19,7 +19,7 @@ from runtui.services.store.store import EVERY_RUN, Person, Store
 from runtui.services.triage.people import PersonReading
 from runtui.tui.features.triage import tracing
 from runtui.tui.features.triage.tracing import PeopleView, PersonView, Tracing
-from runtui.tui.screens import runs
+from runtui.tui.screens import view
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.words.triage_words import found_people, person_lines, why_no_person
 from tests import PATIENCE, there
@@ -74,7 +74,7 @@ async def test_people_are_looked_for_a_few_times_a_second_however_much_is_read(
         await type_keys(session, ["@"], "in one packet")
         asking, looked = session.find(PeopleView), list[str]()
         monkeypatch.setattr(asking, "_search", looked.append)
-        monkeypatch.setattr(runs, "RELOAD_SECONDS", 3_600.0)
+        monkeypatch.setattr(view, "RELOAD_SECONDS", 3_600.0)
         for _ in range(20):
             session.workspace.results.changed.announce(session.workspace.results.progress)
             await session.pilot.pause()
@@ -86,7 +86,7 @@ async def test_of_many_answers_the_first_and_the_last_are_shown_at_once(
 ) -> None:
     async with open_session() as session:
         person = await somebody(session)
-        monkeypatch.setattr(runs, "RELOAD_SECONDS", 3_600.0)
+        monkeypatch.setattr(view, "RELOAD_SECONDS", 3_600.0)
         shown, show = list[str](), PersonView.show
 
         def noted(view: PersonView, who: Person, tasks: Sequence[PersonResult], *words: str) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
@@ -30,6 +29,7 @@ from runtui.domain.plots import tenant_counts
 from runtui.domain.triage.causes import cause_rows
 from runtui.tui.features.opening import Opening
 from runtui.tui.features.triage.explaining import Explaining
+from tests import living_in
 from tests.tui import conftest
 from tests.tui.conftest import Opener, Session
 
@@ -85,11 +85,8 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
         "runtui.graph.transport.time", SimpleNamespace(perf_counter=lambda: next(ticking) * REQUEST_SECONDS)
     )
     monkeypatch.setattr(conftest, "ROOT", ROOT)
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    with living_in("UTC"):
+        yield
 
 
 async def test_the_main_job_in_pictures(open_session: Opener) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
@@ -107,6 +110,23 @@ class Bench:
     def outcomes(self) -> list[tuple[Outcome | None, str, int | None]]:
         """Return the outcome, its source and the status of each journal entry, oldest first."""
         return [(entry.outcome, entry.known_by, entry.status) for entry in reversed(self.journal.entries())]
+
+    async def leave_while_storing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Send a change, and leave while its run is being stored."""
+        loop, storing, disk = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def slow(_workflow_id: str, *_raws: object) -> None:
+            loop.call_soon_threadsafe(storing.set)
+            assert disk.wait(PATIENCE)
+
+        monkeypatch.setattr(self.store, "put_run", slow)
+        self.saves.submit(draft())
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await storing.wait()
+            await self.saves.abandon()
+        finally:
+            disk.set()
 
 
 def draft(received: Mapping[str, Any] = RUN, run_id: str = "r1", **texts: str) -> Draft:

@@ -47,8 +47,9 @@ ENTRIES = (
         ("outcome!=done,open", [2, 3]),
     ],
 )
-def test_a_filter_has_the_language_of_all_lists(text: str, numbers: list[int]) -> None:
-    wanted = entry_filter(text, NOW)
+def test_a_filter_has_the_language_of_all_lists(text: str, numbers: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtui.services.records.journal_query.now_ticks", lambda: NOW)
+    wanted = entry_filter(text)
     assert [entry.number for entry in ENTRIES if wanted is None or wanted(entry)] == numbers
 
 
@@ -66,6 +67,6 @@ def test_a_filter_has_the_language_of_all_lists(text: str, numbers: list[int]) -
 )
 def test_an_invalid_term_is_refused_with_the_possible_ones(text: str, sentence: str) -> None:
     with pytest.raises(RuntuiError) as refused:
-        entry_filter(text, NOW)
+        entry_filter(text)
     assert sentence in str(refused.value)
     assert refused.value.exit_code is ExitCode.USAGE

@@ -72,6 +72,14 @@ def test_unchanged_preferences_are_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_choice_after_the_end_is_neither_kept_nor_an_error(tmp_path: Path) -> None:
+    preferences = opened(tmp_path)
+    preferences.keep(theme="first")
+    preferences.close()
+    preferences.keep(theme="late")
+    assert (preferences.kept.theme, opened(tmp_path).kept.theme) == ("first", "first")
+
+
 def test_many_choices_are_written_once_the_last_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     monkeypatch.setattr("runtui.services.preferences.replace_private", lambda _path, _new, text: written.append(text))

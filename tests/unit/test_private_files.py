@@ -57,6 +57,15 @@ def test_the_next_step_fits_the_trouble_of_a_database(tmp_path: Path, pragma: st
     assert explanation(tmp_path, trouble.value)[1] == f"{cure} RUNTUI_STATE to a folder of your own."
 
 
+def test_a_database_that_another_process_writes_is_no_reason_for_another_folder(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, closing(sqlite3.connect(path, timeout=0)) as db:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError) as trouble:
+            db.execute("CREATE TABLE kept (text)")
+    assert explanation(path, trouble.value) == (f"{path}: database is locked.", "Wait for the other runtui to end.")
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 

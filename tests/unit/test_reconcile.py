@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -169,6 +170,25 @@ async def test_the_reason_why_a_run_is_no_proof_is_recorded_once(session: Sessio
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
     recorded = there(session.journal.entry(number))
     assert recorded.words == entry.words
+
+
+async def test_an_outcome_that_could_not_be_written_is_written_and_not_asked_for(
+    session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = session.record(None)
+    settlement = Settlement(there(session.journal.entry(number)).client_request_id, Outcome.DONE, "answer")
+    with monkeypatch.context() as patch:
+        patch.setattr("runtui.services.records.journal._transaction", unusable)
+        with pytest.raises(RuntuiError, match="disk I/O error"):
+            session.journal.settle(settlement)
+    assert session.outcome(number) == (None, "")
+    assert await session.reconciler.check_all() == []
+    assert session.outcome(number) == (Outcome.DONE, "answer")
+    assert graph.calls == []
+
+
+def unusable(_db: object) -> NoReturn:
+    raise sqlite3.OperationalError("disk I/O error")
 
 
 async def test_the_newer_of_two_unknown_changes_represents_the_run(session: Session, graph: FakeGraph) -> None:

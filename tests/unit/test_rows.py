@@ -24,10 +24,8 @@ from runtui.domain.rows import (
     index_runs,
     short_id,
     status_look,
-    stored_id,
 )
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
-from runtui.errors import RuntuiError
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -73,12 +71,6 @@ def test_a_count_of_the_wrong_type_counts_as_absent(wrong: object) -> None:
 @pytest.mark.parametrize("count", [0, 7, -1, 2**31 - 1, -(2**31)])
 def test_every_int32_is_kept(count: int) -> None:
     assert indexed(failedUsersCount=count)["failed_users"] == count
-
-
-@pytest.mark.parametrize("raw", [{}, {"id": None}, {"id": ""}, {"id": 7}, {"id": ["a"]}])
-def test_a_run_without_an_id_is_refused_in_words(raw: dict[str, Any]) -> None:
-    with pytest.raises(RuntuiError, match="workflow w-1 that has no id"):
-        stored_id(raw, "w-1")
 
 
 json_values = st.recursive(

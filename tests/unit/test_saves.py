@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -271,23 +270,10 @@ async def test_leaving_during_the_reading_back_says_what_the_answer_proved(
 async def test_leaving_while_the_answer_is_being_stored_says_what_the_answer_said(
     outcome: Outcome, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, storing, disk = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-
-    def slow(_workflow_id: str, *_raws: object) -> None:
-        loop.call_soon_threadsafe(storing.set)
-        assert disk.wait(PATIENCE)
-
-    monkeypatch.setattr(bench.store, "put_run", slow)
     if outcome is Outcome.NOT_DONE:
         bench.graph.on_write = lambda _run_id: answered(outcome=Outcome.NOT_DONE, method="PATCH")
     news = bench.news
-    bench.saves.submit(draft())
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await storing.wait()
-        await bench.saves.abandon()
-    finally:
-        disk.set()
+    await bench.leave_while_storing(monkeypatch)
     assert [(save.outcome, save.row_is_stale) for save in news if not save.active] == [(outcome, True)]
 
 

@@ -112,8 +112,8 @@ async def test_a_run_is_read_again_if_the_process_was_stopped_since_or_the_clock
 
 
 async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
-    bench.answer_writes(refused(429, wait="9999999"))
     before, longest = datetime.now(UTC), timedelta(seconds=LONGEST_WAIT)
+    bench.answer_writes(refused(429, wait="9999999"))
     number = bench.saves.submit(draft()).number
     paused = await bench.reaches(Step.PAUSED)
     wait = there(paused.wait)

@@ -298,24 +298,11 @@ async def test_leaving_while_the_outcome_is_recorded_says_what_was_recorded(
 async def test_leaving_after_the_reading_back_says_what_the_run_showed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, is_applied: bool, outcome: Outcome, known_by: str
 ) -> None:
-    loop, storing, disk = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-
-    def slow(_workflow_id: str, *_raws: object) -> None:
-        loop.call_soon_threadsafe(storing.set)
-        assert disk.wait(PATIENCE)
-
-    monkeypatch.setattr(bench.store, "put_run", slow)
     if is_applied:
         bench.graph.on_write = lambda _run_id: refused(502, Outcome.UNKNOWN)
     else:
         bench.answer_writes(answered(method="PATCH"))
-    bench.saves.submit(draft())
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await storing.wait()
-        await bench.saves.abandon()
-    finally:
-        disk.set()
+    await bench.leave_while_storing(monkeypatch)
     assert bench.news[-1].outcome is outcome
     assert bench.outcomes()[0][:2] == (outcome, known_by)
 

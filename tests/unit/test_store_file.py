@@ -7,14 +7,17 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runtui import private_files
 from runtui.auth.tokens import StaticToken
 from runtui.private_files import MAX_LOG_BYTES
+from runtui.services.store import file as store_file
 from runtui.services.store.file import VERSION, StoreError
 from runtui.services.store.query import RunText, texts
 from runtui.services.store.store import EVERY_RUN, RunQuery, Store
@@ -276,3 +279,15 @@ def test_another_trouble_leaves_the_file_alone(path: Path) -> None:
     again = Store(path)
     assert ids(again) == ["r1"]
     again.close()
+
+
+def test_a_file_that_another_process_creates_meanwhile_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite waits for no lock while it changes the journal mode of a new file."""
+    path.parent.mkdir(mode=0o700)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(private_files, "lock", lambda _folder: other.execute("COMMIT"))
+        monkeypatch.setattr(store_file, "BUSY_SECONDS", 0.0)
+        store_file.open_writer(path).close()

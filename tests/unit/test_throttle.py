@@ -10,7 +10,7 @@ import pytest
 from textual.message_pump import MessagePump
 
 from runtui.services.foreground import Foreground
-from runtui.tui.screens.runs import LONGEST_REST, MAX_DELAYS, RELOAD_SECONDS, Throttle
+from runtui.tui.screens.view import LONGEST_REST, MAX_DELAYS, RELOAD_SECONDS, Throttle
 
 
 class Owner:

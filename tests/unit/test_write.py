@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -36,7 +36,6 @@ from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, answered, fault
 from tests.unit.saves_bench import ROOT, draft, refused
 
-NOW: Final = datetime(2026, 11, 20, 9, 15, 3, tzinfo=UTC)
 WRITTEN: Final = {**RUN, "processingStatus": "failed"}
 FULL_DISK: Final = RuntuiError("The disk is full", "There is no room.", "Make room.")
 SENDER: Final = Sender("anna@contoso.com", "prod", "Contoso", ROOT, "Onboard", "PATCH", f"{ROOT}/runs/r1", "request-1")
@@ -53,7 +52,7 @@ def play(replies: Mapping[type[Effect[Any]], Sequence[object]]) -> tuple[list[Ef
     """Drive one write. The last reply to an effect is repeated; an error is thrown into the write."""
     left = {kind: list(given) for kind, given in replies.items()}
     some = draft()
-    writing = write(Save(1, some), lambda: NOW)
+    writing = write(Save(1, some))
     effects: list[Effect[Any]] = []
     try:
         effect = next(writing)
@@ -158,10 +157,10 @@ def test_an_interrupted_write_never_claims_more_than_happened(case: str) -> None
 
 
 def test_a_pause_shows_its_end_and_a_longer_requested_wait() -> None:
-    replies: dict[type[Effect[Any]], list[object]] = {Send: [refused(429, wait="7"), UNKNOWN]}
-    (pause,) = (effect for effect in play(replies)[0] if isinstance(effect, Pause))
+    throttled = refused(429, wait="7")
+    (pause,) = (effect for effect in play({Send: [throttled, UNKNOWN]})[0] if isinstance(effect, Pause))
     assert (pause.seconds, pause.save.step) == (7.0, Step.PAUSED)
-    assert there(pause.save.wait)[1:] == (7.0, NOW + timedelta(seconds=7), None)
+    assert there(pause.save.wait)[1:] == (7.0, throttled.exchange.ended_at + timedelta(seconds=7), None)
     (pause,) = (effect for effect in play({Send: [refused(429, wait="9000"), UNKNOWN]})[0] if isinstance(effect, Pause))
     assert pause.seconds < 9000 == there(pause.save.wait).retry_after
 

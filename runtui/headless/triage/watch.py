@@ -17,7 +17,7 @@ import sqlite3
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from runtui.command_line import SessionSpec
 from runtui.domain.filters import parse_filter
@@ -25,7 +25,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import length_words, now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
-from runtui.headless.console import command, narrate, parse_filter_option
+from runtui.headless.console import ENDED_FROM_OUTSIDE, command, narrate, parse_filter_option
 from runtui.headless.runs import run_record
 from runtui.headless.session import connected
 from runtui.options import default_of
@@ -41,18 +41,6 @@ RUN_ID_VARIABLE: Final = "RUNTUI_RUN_ID"
 
 _STDERR: Final = 2
 """The descriptor for the output of commands, because standard output is for the JSON lines."""
-
-
-class _Options(NamedTuple):
-    """The options of one watch."""
-
-    filter_text: str
-    watch_only: bool
-    most: int | None
-    command: Sequence[str]
-    """The words of the command to run for each run; empty for none."""
-    command_seconds: float
-    """The longest time that it may take."""
 
 
 @command
@@ -76,9 +64,7 @@ async def watch(
     Raises:
         RuntuiError: filter or command cannot be used, the same watch is running, or the service refuses.
     """
-    options = _Options(
-        filter_text, watch_only, count, _words_of(program) if program is not None else (), program_seconds
-    )
+    words = _words_of(program) if program is not None else ()
     parse_filter_option(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
     session = session._replace(settings=session.settings._replace(refresh_seconds=seconds))
@@ -87,7 +73,7 @@ async def watch(
         if from_start:
             reported.forget()
         async with connected(session) as workspace:
-            await _Watch(options, workspace, reported).follow()
+            await _Watch(workspace, reported, filter_text, words, program_seconds).follow(count, watch_only=watch_only)
     return ExitCode.DONE
 
 
@@ -114,25 +100,28 @@ def _end_by_signals() -> None:
         was_asked = True
         loop.call_soon_threadsafe(task.cancel)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    for number in (signal.SIGINT, *ENDED_FROM_OUTSIDE):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, end)
 
 
 class _Watch:
-    """One watch, from its first listing to its last run."""
+    """One watch, from its first listing to its last run. `program` has the words of the program to run for each run."""
 
-    def __init__(self, options: _Options, workspace: Workspace, reported: ReportedRuns) -> None:
-        self._options = options
+    def __init__(
+        self, workspace: Workspace, reported: ReportedRuns, filter_text: str, program: Sequence[str], seconds: float
+    ) -> None:
         self._workspace = workspace
         self._reported = reported
-        self._left = options.most
-        """How many runs may still be reported; None for all."""
+        self._filter_text = filter_text
+        self._program = program
+        self._program_seconds = seconds
         self._listed = asyncio.Event()
         self._trouble = ""
         """The last trouble that was narrated; empty once it is over."""
 
-    async def follow(self) -> None:
-        """Report new runs after each listing, at most `most`.
+    async def follow(self, count: int | None, *, watch_only: bool) -> None:
+        """Report new runs after each listing, at most `count`.
 
         Raises:
             RuntuiError: the service refuses, or the first listing failed.
@@ -140,7 +129,7 @@ class _Watch:
         refresh, was_read = self._workspace.refresh, False
         refresh.changed.subscribe(self._progressed)
         refresh.start()
-        while self._left != 0:
+        while count is None or count > 0:
             await self._listed.wait()
             self._listed.clear()
             progress = refresh.progress
@@ -151,7 +140,8 @@ class _Watch:
             self._tell(str(progress.why_incomplete or unread or ""))
             if fault is None:
                 was_read = True
-                await self._report_new()
+                reported = await self._report_new(count, watch_only=watch_only)
+                count = None if count is None else count - reported
 
     def _progressed(self, progress: Progress) -> None:
         if progress.waiting_until is not None:
@@ -175,7 +165,7 @@ class _Watch:
 
     def _query(self) -> RunQuery:
         """Return the query for the runs that match now, oldest first. Relative times such as `-2h` count from now."""
-        return RunQuery(parse_filter(self._options.filter_text, now_ticks()), "started", descending=False)
+        return RunQuery(parse_filter(self._filter_text, now_ticks()), "started", descending=False)
 
     async def _read_besides(self) -> RuntuiError | None:
         """Read the triage memory, and the results if the filter asks for them. Return why some could not be read, or
@@ -191,8 +181,8 @@ class _Watch:
             trouble = self._workspace.results.progress.fault or trouble
         return trouble
 
-    async def _report_new(self) -> None:
-        """Report the runs that begin to match, as many as are left."""
+    async def _report_new(self, most: int | None, *, watch_only: bool) -> int:
+        """Report the runs that begin to match, at most `most`; return how many."""
         query, store, reported = self._query(), self._workspace.store, self._reported
         unread = {workflow.workflow_id for workflow in self._workspace.refresh.progress.missing}
 
@@ -203,21 +193,23 @@ class _Watch:
 
         found = await asyncio.to_thread(matching)
         reported.keep(found, unread)
-        if self._options.watch_only and not reported.has_begun:
+        if watch_only and not reported.has_begun:
             reported.begin(found)
+        count = 0
         for run_id in reported.new_among(found):
-            if self._left == 0:
-                return
+            if count == most:
+                return count
             if (stored := store.get(run_id)) is not None:
                 await _to_its_end(self._report(run_id, stored))
-                self._left = self._left - 1 if self._left is not None else None
+                count += 1
         if not reported.has_begun:
             reported.begin({})
+        return count
 
     async def _report(self, run_id: str, stored: StoredRun) -> None:
         line = json.dumps(run_record(stored))
         print(line, flush=True)
-        if self._options.command:
+        if self._program:
             await self._run(run_id, line)
         self._reported.add(run_id, stored.workflow_id)
 
@@ -225,7 +217,7 @@ class _Watch:
         """Run the command for a run, and report its failure."""
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._options.command,
+                *self._program,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=_STDERR,
                 env=without_own_secrets() | {RUN_ID_VARIABLE: visible(run_id)},
@@ -234,13 +226,12 @@ class _Watch:
         except OSError as error:
             narrate(f"runtui: The command for run {run_id} could not be started: {error.strerror}.")
             return
-        seconds = self._options.command_seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._program_seconds):
                 await process.communicate(f"{line}\n".encode())
             end = f"failed with exit code {process.returncode}" if process.returncode else ""
         except TimeoutError:
-            end = f"was stopped after {length_words(seconds)}"
+            end = f"was stopped after {length_words(self._program_seconds)}"
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):

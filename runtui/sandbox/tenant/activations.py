@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.tenant.causes import Cause
 from runtui.sandbox.tenant.people import People, Person
-from runtui.sandbox.tenant.runs import Callback, RunPlan, UserProgress, Work, progress_at, waits_for_callback, work_of
+from runtui.sandbox.tenant.runs import Callback, RunAt, RunPlan, UserProgress, Work
 from runtui.sandbox.tenant.workflows import Workflow
 
 _DELAY: Final = 2 * TICKS_PER_SECOND
@@ -51,9 +51,8 @@ def started_by_hand(
 def cause_left(earlier: Iterable[RunPlan], person: Person, now: int) -> Cause | None:
     """Return why a person fails again in a workflow, given its runs, newest first; None if the person does not fail."""
     for plan in earlier:
-        user = plan.index_of(person.number)
-        progress = None if user is None else progress_at(plan, user, now)
-        if progress is not None and progress.completed is not None:
+        user, run = plan.index_of(person.number), RunAt(plan, now)
+        if user is not None and run.has_begun and (progress := run.progress(user)).completed is not None:
             return _cause_left(progress, person)
     return None
 
@@ -76,7 +75,7 @@ class Choice(NamedTuple):
 
 def reprocessing(plan: RunPlan, choice: Choice, people: People, now: int, scope: dict[str, Any]) -> RunPlan | None:
     """Plan a run that processes users of another run again; None if there are no such users."""
-    again = [work for work in work_of(plan, people, now) if choice.takes(work)]
+    again = [work for work in RunAt(plan, now).work(people) if choice.takes(work)]
     if not again:
         return None
     left = {place for work in again for place in _unsuccessful(plan, work)}
@@ -100,8 +99,9 @@ def _unsuccessful(plan: RunPlan, work: Work) -> Iterator[int]:
 
 def answered(plan: RunPlan, user_result_id: str, people: People, now: int, *, has_completed: bool) -> RunPlan | None:
     """Return the plan of a run after an extension has called back for a user; None if the user does not wait."""
-    for user, work in enumerate(work_of(plan, people, now)):
-        if work.id == user_result_id and waits_for_callback(plan, work.progress, now):
+    run = RunAt(plan, now)
+    for user, work in enumerate(run.work(people)):
+        if work.id == user_result_id and run.waits_for_callback(work.progress):
             return plan._replace(callbacks=(*plan.callbacks, Callback(user, now, has_completed)))
     return None
 
@@ -112,7 +112,7 @@ def task_flaws(earlier: Iterable[RunPlan], people: People, now: int) -> dict[int
     for plan in earlier:
         if not any(cause.configuration for cause in plan.causes):
             continue
-        for work in work_of(plan, people, now):
+        for work in RunAt(plan, now).work(people):
             cause = work.progress.cause
             if cause is not None and cause.configuration:
                 place, _ = plan.tasks[plan.task_of(cause)]

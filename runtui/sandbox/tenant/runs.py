@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
@@ -181,33 +183,6 @@ class RunPlan(NamedTuple):
             yield people.person(self.chosen[user] if self.chosen else cohort.member(self.first_user + user))
 
 
-def run_state(plan: RunPlan, now: int) -> dict[str, Any]:
-    """Return the properties of a run at a moment (ticks), for `entities.RUN.record`."""
-    started, rests = plan.started, plan.rests
-    status = _status_at(plan, now)
-    counts = _counts(plan, now)
-    has_users = not plan.workflow.subjects
-    return {
-        "id": plan.id,
-        "workflowId": plan.workflow.id,
-        "reprocessed": plan.reprocessed,
-        "completedDateTime": rests if now >= rests and status not in _UNFINISHED else None,
-        "failedTasksCount": counts.failed,
-        "failedUsersCount": counts.failed if has_users else 0,
-        "lastUpdatedDateTime": _last_updated(plan, now),
-        "processingStatus": status,
-        "scheduledDateTime": plan.scheduled,
-        "startedDateTime": started if _has_begun(plan, now) else None,
-        "successfulUsersCount": counts.successful if has_users else 0,
-        "totalTasksCount": counts.users * plan.task_count,
-        "totalUsersCount": counts.users if has_users else 0,
-        "totalUnprocessedTasksCount": counts.unprocessed_tasks,
-        "workflowExecutionType": plan.execution_type,
-        "activatedOnScope": None if plan.scope is None else json.dumps(plan.scope),
-        "extra": None if plan.extra is None else json.dumps(plan.extra),
-    }
-
-
 class _Counts(NamedTuple):
     """The counts of a run at a moment."""
 
@@ -217,65 +192,6 @@ class _Counts(NamedTuple):
     failed: int = 0
     """The users who failed, each in one task."""
     unprocessed_tasks: int = 0
-
-
-def _counts(plan: RunPlan, now: int) -> _Counts:
-    done = _users_done(plan, now)
-    failed = plan.failed_among(done)
-    if plan.is_acted_on and _has_begun(plan, now):
-        every = [_progress(plan, user, done, now) for user in range(plan.users)]
-        failed = sum(progress.cause is not None for progress in every)
-        successful = sum(progress.status == "completed" for progress in every)
-        return _Counts(plan.users, successful, failed, sum(plan.task_count - progress.tasks_done for progress in every))
-    if done == 0 and (now < min(plan.rests, plan.started + _COUNTING) or plan.is_acted_on):
-        return _Counts()
-    tasks = plan.task_count - (plan.task_of(plan.causes[0]) if _waits_outside(plan, now) else 0)
-    left = (plan.users - done) * tasks + plan.left_after_failures(failed)
-    return _Counts(plan.users, done - failed, failed, left)
-
-
-def _last_updated(plan: RunPlan, now: int) -> int | None:
-    moments = [] if now < plan.started or plan.never_starts else [plan.finished(_users_done(plan, now))]
-    if not plan.is_acted_on:
-        return moments[0] if moments else None
-    moments += [] if plan.canceled is None else [plan.canceled, plan.rests]
-    moments += [moment for item in plan.callbacks for moment in (item.moment, item.moment + _RESUMING)]
-    return max((moment for moment in moments if moment <= now), default=None)
-
-
-def _users_done(plan: RunPlan, now: int) -> int:
-    """Return how many users a run has processed by a moment without a callback, successfully or not."""
-    now = now if plan.canceled is None else min(now, plan.canceled)
-    if now < plan.started:
-        return 0
-    if now < plan.stops:
-        return (now - plan.started) * plan.users // plan.duration
-    return plan.users if plan.stops_after is None else plan.stops_after
-
-
-def _has_begun(plan: RunPlan, now: int) -> bool:
-    return now >= plan.started and not plan.never_starts and plan.fate != "quarantined"
-
-
-def _waits_outside(plan: RunPlan, now: int) -> bool:
-    """Return whether a run has come to a task that waits for a callback."""
-    return plan.fate == "inProgress" and now >= plan.stops
-
-
-def _status_at(plan: RunPlan, now: int) -> str:
-    if plan.canceled is not None and now >= plan.canceled:
-        return "canceled" if now >= plan.rests else "canceling"
-    if now < plan.started:
-        return "queued"
-    if now < plan.rests:
-        return "inProgress"
-    is_answered = len(plan.callbacks) == plan.users - (plan.stops_after or 0) > 0
-    if plan.fate is not None and not is_answered:
-        return plan.fate
-    failing = plan.failing + sum(not callback.has_completed for callback in plan.callbacks)
-    if failing == 0:
-        return "completed"
-    return "failed" if failing == plan.users else "completedWithErrors"
 
 
 class UserProgress(NamedTuple):
@@ -316,152 +232,235 @@ class Work(NamedTuple):
     progress: UserProgress
 
 
-def user_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
-    """Yield the userProcessingResults of a run at a moment, for `entities.USER_RESULT.record`."""
-    if not plan.workflow.subjects:
-        for place, work in enumerate(work_of(plan, people, now)):
+@dataclass(frozen=True)
+class RunAt:
+    """A planned run at a moment."""
+
+    plan: RunPlan
+    now: int
+    """The moment, in ticks."""
+
+    def state(self) -> dict[str, Any]:
+        """Return the properties of the run, for `entities.RUN.record`."""
+        plan, status, counts = self.plan, self._status, self._counts()
+        has_users = not plan.workflow.subjects
+        return {
+            "id": plan.id,
+            "workflowId": plan.workflow.id,
+            "reprocessed": plan.reprocessed,
+            "completedDateTime": plan.rests if self.now >= plan.rests and status not in _UNFINISHED else None,
+            "failedTasksCount": counts.failed,
+            "failedUsersCount": counts.failed if has_users else 0,
+            "lastUpdatedDateTime": self._last_updated(),
+            "processingStatus": status,
+            "scheduledDateTime": plan.scheduled,
+            "startedDateTime": plan.started if self.has_begun else None,
+            "successfulUsersCount": counts.successful if has_users else 0,
+            "totalTasksCount": counts.users * plan.task_count,
+            "totalUsersCount": counts.users if has_users else 0,
+            "totalUnprocessedTasksCount": counts.unprocessed_tasks,
+            "workflowExecutionType": plan.execution_type,
+            "activatedOnScope": None if plan.scope is None else json.dumps(plan.scope),
+            "extra": None if plan.extra is None else json.dumps(plan.extra),
+        }
+
+    def _counts(self) -> _Counts:
+        plan, now, done = self.plan, self.now, self._users_done
+        failed = plan.failed_among(done)
+        if plan.is_acted_on and self.has_begun:
+            every = [self.progress(user) for user in range(plan.users)]
+            failed = sum(progress.cause is not None for progress in every)
+            successful = sum(progress.status == "completed" for progress in every)
+            left = sum(plan.task_count - progress.tasks_done for progress in every)
+            return _Counts(plan.users, successful, failed, left)
+        if done == 0 and (now < min(plan.rests, plan.started + _COUNTING) or plan.is_acted_on):
+            return _Counts()
+        tasks = plan.task_count - (plan.task_of(plan.causes[0]) if self._waits_outside else 0)
+        left = (plan.users - done) * tasks + plan.left_after_failures(failed)
+        return _Counts(plan.users, done - failed, failed, left)
+
+    def _last_updated(self) -> int | None:
+        plan, now = self.plan, self.now
+        moments = [] if now < plan.started or plan.never_starts else [plan.finished(self._users_done)]
+        if not plan.is_acted_on:
+            return moments[0] if moments else None
+        moments += [] if plan.canceled is None else [plan.canceled, plan.rests]
+        moments += [moment for item in plan.callbacks for moment in (item.moment, item.moment + _RESUMING)]
+        return max((moment for moment in moments if moment <= now), default=None)
+
+    @cached_property
+    def _users_done(self) -> int:
+        """The number of users that it has processed without a callback, successfully or not."""
+        plan = self.plan
+        now = self.now if plan.canceled is None else min(self.now, plan.canceled)
+        if now < plan.started:
+            return 0
+        if now < plan.stops:
+            return (now - plan.started) * plan.users // plan.duration
+        return plan.users if plan.stops_after is None else plan.stops_after
+
+    @cached_property
+    def has_begun(self) -> bool:
+        plan = self.plan
+        return self.now >= plan.started and not plan.never_starts and plan.fate != "quarantined"
+
+    @cached_property
+    def _waits_outside(self) -> bool:
+        """It has come to a task that waits for a callback."""
+        return self.plan.fate == "inProgress" and self.now >= self.plan.stops
+
+    @cached_property
+    def _status(self) -> str:
+        plan, now = self.plan, self.now
+        if plan.canceled is not None and now >= plan.canceled:
+            return "canceled" if now >= plan.rests else "canceling"
+        if now < plan.started:
+            return "queued"
+        if now < plan.rests:
+            return "inProgress"
+        is_answered = len(plan.callbacks) == plan.users - (plan.stops_after or 0) > 0
+        if plan.fate is not None and not is_answered:
+            return plan.fate
+        failing = plan.failing + sum(not callback.has_completed for callback in plan.callbacks)
+        if failing == 0:
+            return "completed"
+        return "failed" if failing == plan.users else "completedWithErrors"
+
+    def user_results(self, people: People) -> Iterator[dict[str, Any]]:
+        """Yield its userProcessingResults, for `entities.USER_RESULT.record`."""
+        plan = self.plan
+        if not plan.workflow.subjects:
+            for place, work in enumerate(self.work(people)):
+                progress = work.progress
+                yield {
+                    "id": work.id,
+                    "workflowId": plan.workflow.id,
+                    "runId": plan.id,
+                    "place": place,
+                    "subject/id": work.person.id,
+                    "completedDateTime": progress.completed,
+                    "failedTasksCount": int(progress.cause is not None),
+                    "processingStatus": progress.status,
+                    "scheduledDateTime": plan.scheduled,
+                    "startedDateTime": progress.started,
+                    "totalTasksCount": plan.task_count,
+                    "totalUnprocessedTasksCount": plan.task_count - progress.tasks_done,
+                    "workflowExecutionType": plan.execution_type,
+                    "workflowVersion": plan.workflow.version,
+                    "subject": json.dumps({"id": work.person.id}),
+                }
+
+    def task_results(self, people: People) -> Iterator[dict[str, Any]]:
+        """Yield its taskProcessingResults, for `entities.TASK_RESULT.record`: the tasks that have begun."""
+        plan, workflow = self.plan, self.plan.workflow
+        for row, work in enumerate(self.work(people)):
             progress = work.progress
-            yield {
-                "id": work.id,
-                "workflowId": plan.workflow.id,
-                "runId": plan.id,
-                "place": place,
-                "subject/id": work.person.id,
-                "completedDateTime": progress.completed,
-                "failedTasksCount": int(progress.cause is not None),
-                "processingStatus": progress.status,
-                "scheduledDateTime": plan.scheduled,
-                "startedDateTime": progress.started,
-                "totalTasksCount": plan.task_count,
-                "totalUnprocessedTasksCount": plan.task_count - progress.tasks_done,
-                "workflowExecutionType": plan.execution_type,
-                "workflowVersion": plan.workflow.version,
-                "subject": json.dumps({"id": work.person.id}),
-            }
+            if progress.started is None:
+                continue
+            begun = progress.tasks_done + (progress.waiting_task is not None)
+            for index, (place, task) in enumerate(plan.tasks[:begun]):
+                begins = progress.begins(index)
+                cause = progress.cause if progress.cause is not None and progress.cause.task.id == task.id else None
+                ended = "completed" if cause is None else "failed"
+                yield {
+                    "id": guid(work.id, index),
+                    "workflowId": workflow.id,
+                    "runId": plan.id,
+                    "userResultId": work.id,
+                    "place": row * plan.task_count + index,
+                    "subject/id": work.person.id,
+                    "createdDateTime": begins,
+                    "startedDateTime": begins,
+                    "completedDateTime": progress.ends(index),
+                    "processingStatus": progress.status if index == progress.waiting_task else ended,
+                    "failureReason": None if cause is None else cause.reason(work.person, _logic_app(task), begins),
+                    "processingInfo": self._processing_info(work, index),
+                    "subject": None if workflow.subjects else json.dumps({"id": work.person.id}),
+                    "workflowSubject": json.dumps(self._workflow_subject(work)) if workflow.subjects else None,
+                    "task": task_json(workflow.id, place, task),
+                }
 
+    def _processing_info(self, work: Work, index: int) -> str | None:
+        """Return the processingInfo of a task: what it waits for, or that it had nothing to do; else None."""
+        _, task = self.plan.tasks[index]
+        if index != work.progress.waiting_task:
+            return _NOTHING_TO_DO.get(task.id) if work.person.number % 3 == 0 else None
+        if not self.waits_for_callback(work.progress):
+            return None
+        return self.plan.causes[0].reason(work.person, _logic_app(task), work.progress.begins(index))
 
-def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
-    """Yield the taskProcessingResults of a run, for `entities.TASK_RESULT.record`: the tasks that have begun."""
-    workflow = plan.workflow
-    for row, work in enumerate(work_of(plan, people, now)):
-        progress = work.progress
-        if progress.started is None:
-            continue
-        begun = progress.tasks_done + (progress.waiting_task is not None)
-        for index, (place, task) in enumerate(plan.tasks[:begun]):
-            begins = progress.begins(index)
-            cause = progress.cause if progress.cause is not None and progress.cause.task.id == task.id else None
-            ended = "completed" if cause is None else "failed"
-            yield {
-                "id": guid(work.id, index),
-                "workflowId": workflow.id,
-                "runId": plan.id,
-                "userResultId": work.id,
-                "place": row * plan.task_count + index,
-                "subject/id": work.person.id,
-                "createdDateTime": begins,
-                "startedDateTime": begins,
-                "completedDateTime": progress.ends(index),
-                "processingStatus": progress.status if index == progress.waiting_task else ended,
-                "failureReason": None if cause is None else cause.reason(work.person, _logic_app(task), begins),
-                "processingInfo": _processing_info(plan, work, index, now),
-                "subject": None if workflow.subjects else json.dumps({"id": work.person.id}),
-                "workflowSubject": json.dumps(_workflow_subject(plan, work)) if workflow.subjects else None,
-                "task": task_json(workflow.id, place, task),
-            }
+    def waits_for_callback(self, progress: UserProgress) -> bool:
+        """Return whether a task of a user waits for a callback."""
+        return self._waits_outside and progress.status == "inProgress" and progress.resumed is None
 
+    def _workflow_subject(self, work: Work) -> dict[str, Any]:
+        attributes = {"employeeId": str(70_000 + work.person.number), "displayName": work.person.display_name}
+        return {
+            "@odata.type": f"#microsoft.graph.identityGovernance.{self.plan.workflow.subjects}WorkflowSubject",
+            "id": work.person.id,
+            "attributeSetEntries": [{"name": name, "value": value} for name, value in attributes.items()],
+        }
 
-def _processing_info(plan: RunPlan, work: Work, index: int, now: int) -> str | None:
-    """Return the processingInfo of a task: what it waits for, or that it had nothing to do; else None."""
-    _, task = plan.tasks[index]
-    if index != work.progress.waiting_task:
-        return _NOTHING_TO_DO.get(task.id) if work.person.number % 3 == 0 else None
-    if not waits_for_callback(plan, work.progress, now):
-        return None
-    return plan.causes[0].reason(work.person, _logic_app(task), work.progress.begins(index))
+    def work(self, people: People) -> Iterator[Work]:
+        """Yield its work for its people, in the order of processing; nothing before it has begun."""
+        plan, workflow = self.plan, self.plan.workflow
+        for user, person in enumerate(plan.subjects(people)) if self.has_begun else ():
+            result_id = f"{workflow.id}_{workflow.version}_{plan.id}_{person.id}"
+            yield Work(result_id, person, self.progress(user))
 
+    def progress(self, user: int) -> UserProgress:
+        """Return its progress with the user at a place of it."""
+        plan = self.plan
+        if plan.canceled is None or self.now < plan.canceled:
+            return self._uncanceled_progress(user)
+        progress = self._when_canceled._uncanceled_progress(user)
+        if progress.completed is not None and progress.completed <= plan.canceled:
+            return progress
+        has_stopped = self._status == "canceled" and progress.started is not None
+        return progress._replace(status=self._status, completed=plan.rests if has_stopped else None)
 
-def waits_for_callback(plan: RunPlan, progress: UserProgress, now: int) -> bool:
-    """Return whether a task of a user waits for a callback."""
-    return _waits_outside(plan, now) and progress.status == "inProgress" and progress.resumed is None
+    @cached_property
+    def _when_canceled(self) -> RunAt:
+        return RunAt(self.plan._replace(canceled=None), self.plan.canceled or self.now)
+
+    def _uncanceled_progress(self, user: int) -> UserProgress:
+        plan, done, tasks = self.plan, self._users_done, self.plan.task_count
+        begins, ends = plan.finished(user), plan.finished(user + 1)
+        progress = UserProgress(span=max((ends - begins) // tasks, 1))
+        if user < done:
+            progress = progress._replace(started=begins, completed=ends, tasks_done=tasks)
+            if not plan.fails(user):
+                return progress._replace(status="completed")
+            return _failed(plan, progress, plan.cause_of(user))
+        if self._waits_outside:
+            return self._waiting_progress(user, progress)
+        if self._status == "canceled":
+            return progress._replace(status="canceled")
+        if self._status == "inProgress" and user == done:
+            finished = min((self.now - begins) // progress.span, tasks - 1)
+            return progress._replace(status="inProgress", started=begins, tasks_done=finished, waiting_task=finished)
+        return progress
+
+    def _waiting_progress(self, user: int, progress: UserProgress) -> UserProgress:
+        """Return its progress with a user whose task waits for a callback, before the callback and after it."""
+        plan, now = self.plan, self.now
+        waiting = plan.task_of(plan.causes[0])
+        progress = progress._replace(started=plan.stops, status="inProgress", tasks_done=waiting, waiting_task=waiting)
+        callback = next((item for item in plan.callbacks if item.user == user and item.moment <= now), None)
+        if callback is None:
+            return progress
+        progress = progress._replace(resumed=(waiting, callback.moment), waiting_task=None, tasks_done=plan.task_count)
+        if not callback.has_completed:
+            return _failed(plan, progress._replace(completed=callback.moment), CALLED_BACK_FAILED)
+        later = waiting + 1
+        ends = callback.moment + (_RESUMING if later < plan.task_count else 0)
+        if now >= ends:
+            return progress._replace(status="completed", completed=ends)
+        return progress._replace(tasks_done=later, waiting_task=later)
 
 
 def _logic_app(task: TaskDefinition) -> str:
     return next((_LOGIC_APPS[value] for _, value in task.arguments if value in _LOGIC_APPS), "")
-
-
-def _workflow_subject(plan: RunPlan, work: Work) -> dict[str, Any]:
-    attributes = {"employeeId": str(70_000 + work.person.number), "displayName": work.person.display_name}
-    return {
-        "@odata.type": f"#microsoft.graph.identityGovernance.{plan.workflow.subjects}WorkflowSubject",
-        "id": work.person.id,
-        "attributeSetEntries": [{"name": name, "value": value} for name, value in attributes.items()],
-    }
-
-
-def work_of(plan: RunPlan, people: People, now: int) -> Iterator[Work]:
-    """Yield the work for the people of a run, in the order of processing; nothing before it has begun."""
-    if not _has_begun(plan, now):
-        return
-    done = _users_done(plan, now)
-    workflow = plan.workflow
-    for user, person in enumerate(plan.subjects(people)):
-        result_id = f"{workflow.id}_{workflow.version}_{plan.id}_{person.id}"
-        yield Work(result_id, person, _progress(plan, user, done, now))
-
-
-def progress_at(plan: RunPlan, user: int, now: int) -> UserProgress | None:
-    """Return the progress of a run with the user at a place of it; None if it has not begun."""
-    return _progress(plan, user, _users_done(plan, now), now) if _has_begun(plan, now) else None
-
-
-def _progress(plan: RunPlan, user: int, done: int, now: int) -> UserProgress:
-    """Return the progress of a run with the user at a place of it, after it has processed `done` users."""
-    if plan.canceled is None or now < plan.canceled:
-        return _uncanceled_progress(plan, user, done, now)
-    progress = _uncanceled_progress(plan._replace(canceled=None), user, done, plan.canceled)
-    if progress.completed is not None and progress.completed <= plan.canceled:
-        return progress
-    status = _status_at(plan, now)
-    has_stopped = status == "canceled" and progress.started is not None
-    return progress._replace(status=status, completed=plan.rests if has_stopped else None)
-
-
-def _uncanceled_progress(plan: RunPlan, user: int, done: int, now: int) -> UserProgress:
-    run_status = _status_at(plan, now)
-    tasks = plan.task_count
-    begins, ends = plan.finished(user), plan.finished(user + 1)
-    progress = UserProgress(span=max((ends - begins) // tasks, 1))
-    if user < done:
-        progress = progress._replace(started=begins, completed=ends, tasks_done=tasks)
-        if not plan.fails(user):
-            return progress._replace(status="completed")
-        return _failed(plan, progress, plan.cause_of(user))
-    if _waits_outside(plan, now):
-        return _waiting_progress(plan, user, progress, now)
-    if run_status == "canceled":
-        return progress._replace(status="canceled")
-    if run_status == "inProgress" and user == done:
-        finished = min((now - begins) // progress.span, tasks - 1)
-        return progress._replace(status="inProgress", started=begins, tasks_done=finished, waiting_task=finished)
-    return progress
-
-
-def _waiting_progress(plan: RunPlan, user: int, progress: UserProgress, now: int) -> UserProgress:
-    """Return the progress with a user whose task waits for a callback, before the callback and after it."""
-    waiting = plan.task_of(plan.causes[0])
-    progress = progress._replace(started=plan.stops, status="inProgress", tasks_done=waiting, waiting_task=waiting)
-    callback = next((item for item in plan.callbacks if item.user == user and item.moment <= now), None)
-    if callback is None:
-        return progress
-    progress = progress._replace(resumed=(waiting, callback.moment), waiting_task=None, tasks_done=plan.task_count)
-    if not callback.has_completed:
-        return _failed(plan, progress._replace(completed=callback.moment), CALLED_BACK_FAILED)
-    later = waiting + 1
-    ends = callback.moment + (_RESUMING if later < plan.task_count else 0)
-    if now >= ends:
-        return progress._replace(status="completed", completed=ends)
-    return progress._replace(tasks_done=later, waiting_task=later)
 
 
 def _failed(plan: RunPlan, progress: UserProgress, cause: Cause) -> UserProgress:

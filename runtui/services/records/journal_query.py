@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -52,9 +51,8 @@ EXPORTS: Final = "exports"
 ExportFormat: TypeAlias = RecordFormat | Literal["md"]
 
 
-def entry_filter(text: str, now: int | None = None) -> RowCondition[Entry] | None:
-    """Parse a filter. `since:-24h` counts from `now` (ticks; None: the current time). None for a blank filter, which
-    finds every entry.
+def entry_filter(text: str) -> RowCondition[Entry] | None:
+    """Parse a filter; None for a blank one, which finds every entry.
 
     Raises:
         RuntuiError: the filter cannot be understood.
@@ -64,7 +62,7 @@ def entry_filter(text: str, now: int | None = None) -> RowCondition[Entry] | Non
     # The journal is mostly read without a filter.
     from runtui.domain.filters import row_filter
 
-    return row_filter(text, entry_fields(), _word, partial(_field, now_ticks() if now is None else now))
+    return row_filter(text, entry_fields(), _word, _field)
 
 
 def entry_fields() -> tuple[FilterField, ...]:
@@ -92,7 +90,7 @@ def _word(text: str) -> RowCondition[Entry]:
     return lambda entry: any(wanted in known.casefold() for known in _texts(entry))
 
 
-def _field(now: int, found: TextIs) -> RowCondition[Entry]:
+def _field(found: TextIs) -> RowCondition[Entry]:
     name, value = found.field.name, found.text
     if name == "outcome":
         wanted = value.casefold()
@@ -100,7 +98,7 @@ def _field(now: int, found: TextIs) -> RowCondition[Entry]:
             raise UsageError(_NOT_UNDERSTOOD, f"There is no outcome {value!r}.", f"Possible: {', '.join(_OUTCOMES)}.")
         return lambda entry: outcome_word(entry).replace(" ", "-") == wanted
     try:
-        limit = parse_ticks(interpret(value, now))
+        limit = parse_ticks(interpret(value, now_ticks()))
     except ValueError as error:
         possible = f"Possible: {ENTRY_FILTER_HELP}."
         raise UsageError(_NOT_UNDERSTOOD, f"{name}:{value}: {error}", possible) from None

@@ -28,7 +28,9 @@ from runtui.private_files import (
     create_private,
     explanation,
     files_at,
+    locked_folder,
     private_database,
+    private_folder,
     remove_log_of,
     size_and_time,
 )
@@ -152,17 +154,20 @@ def open_writer(path: Path) -> sqlite3.Connection:
         StoreError: the file cannot be created.
     """
     try:
-        if (note := _note_of_damage(path)).exists():
-            with suppress(FileNotFoundError):
+        private_folder(path.parent)
+        # SQLite does not wait for another process that creates the file, or that sets it aside.
+        with locked_folder(path.parent):
+            if (note := _note_of_damage(path)).exists():
+                with suppress(FileNotFoundError):
+                    _set_aside(path)
+                note.unlink(missing_ok=True)
+            try:
+                return _open_private(path)
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in _FOREIGN:
+                    raise
                 _set_aside(path)
-            note.unlink(missing_ok=True)
-        try:
-            return _open_private(path)
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in _FOREIGN:
-                raise
-            _set_aside(path)
-            return _open_private(path)
+                return _open_private(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(path, error) from error
 
@@ -416,7 +421,7 @@ def put_runs(
     stored_ids: StoredIds,
     answered: Collection[str] = (),
 ) -> set[int]:
-    """Store runs and their JSON, by `stored_id`; return the row numbers of all of them, changed or not.
+    """Store runs and their JSON, by `storable` id; return the row numbers of all of them, changed or not.
 
     Runs in `answered` were read separately meanwhile, before or after: they are replaced only by a later change of the
     service.

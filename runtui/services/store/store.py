@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from runtui.announcer import Announcer
 from runtui.domain.columns import Needs
-from runtui.domain.rows import NO_NUMBER, RunRow, StoredRun, cells_needed, storable, stored_id
+from runtui.domain.rows import NO_NUMBER, RunRow, StoredRun, cells_needed, storable
 from runtui.domain.times import now_ticks
 from runtui.services.foreground import Foreground
 from runtui.services.store import results
@@ -187,14 +187,10 @@ class Store:
         listing: int,
         texts: Sequence[str] | None = None,
     ) -> list[int]:
-        """Store one page of a workflow's runs; return the rows that no earlier page of this listing had. `texts` are
-        the runs as JSON in ASCII, each on one line; None makes them.
-
-        Raises:
-            RuntuiError: a run has no id; none is stored then.
-        """
+        """Store one page of a workflow's runs, each with an `id`; return the rows that no earlier page of this listing
+        had. `texts` are the runs as JSON in ASCII, each on one line; None makes them."""
         pairs = zip(runs, texts or map(as_json, runs), strict=True)
-        received = {stored_id(raw, workflow_id): (raw, text) for raw, text in pairs}
+        received = {storable(raw["id"]): (raw, text) for raw, text in pairs}
         with self.writing() as (db, changes):
             answered = {run_id for run_id, during in self._answered.items() if during >= listing}
             while self._wanted_orders:  # only while they are few
@@ -206,14 +202,10 @@ class Store:
             return self._seen.of(listing).add(rows)
 
     def put_run(self, workflow_id: str, *raws: Mapping[str, Any]) -> None:
-        """Store some runs of one workflow from the answers to GETs or PATCHes, without the context of the answer: a
-        listing has none, so the same run would count as changed.
-
-        Raises:
-            RuntuiError: one has no id; none is stored then.
-        """
+        """Store some runs of one workflow, each with an `id`, from the answers to GETs or PATCHes, without the context
+        of the answer: a listing has none, so the same run would count as changed."""
         own = ({name: value for name, value in raw.items() if name != "@odata.context"} for raw in raws)
-        received = {stored_id(raw, workflow_id): (raw, as_json(raw)) for raw in own}
+        received = {storable(raw["id"]): (raw, as_json(raw)) for raw in own}
         with self.writing() as (db, changes):
             rows = put_runs(db, changes, workflow_id, received, self.foreground, stored_ids=self._stored_ids)
             self._answered |= dict.fromkeys(received, self._listing)

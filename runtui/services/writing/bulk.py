@@ -140,7 +140,7 @@ class Bulk:
         """Let each save ask for its first effect."""
 
         def begin(save: Save) -> _Item:
-            writing = write(save, lambda: datetime.now(UTC))
+            writing = write(save)
             effect = next(writing)
             self._items[save.number] = item = _Item(effect.save, writing, effect)
             self._begun += 1

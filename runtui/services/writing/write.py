@@ -19,7 +19,7 @@ Rules: HTTP (RFC 9110, sections 9.2.2 and 13.1.1), Microsoft Graph's throttling 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -263,11 +263,11 @@ Writing: TypeAlias = Generator[Effect[Any], Any, Save]
 """A write in progress; it returns the save at its end."""
 
 
-def write(save: Save, now: Callable[[], datetime]) -> Writing:
+def write(save: Save) -> Writing:
     """Write from the fresh read to the recorded outcome; again while nothing was applied and a retry makes sense."""
     for attempt in count(1):
         try:
-            save = yield from _attempt(save, attempt, now)
+            save = yield from _attempt(save, attempt)
         except OutdatedError:
             save = save._replace(fresh=None)
         if not save.active:
@@ -275,14 +275,14 @@ def write(save: Save, now: Callable[[], datetime]) -> Writing:
     return save
 
 
-def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
+def _attempt(save: Save, attempt: int) -> Writing:
     """Make one attempt from the fresh read on; return the save at its end, or the save to start again with."""
     save, fresh = save._replace(fresh=None), save.fresh
     if fresh is None:
         save = save._replace(step=Step.READING)
         fresh = yield from Read(save)
     if fresh.entity is None:
-        again = yield from _again(save, fresh, attempt, now)
+        again = yield from _again(save, fresh, attempt)
         return again or ended(save, exchange=fresh.exchange, fault=fresh.fault)
     if isinstance(save.operation, Draft) and (lacking := save.operation.missing_from(fresh.entity)):
         return ended(save, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
@@ -297,10 +297,10 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
         return ended(save, fault=_refusal(error))
     if number is None:
         raise OutdatedError
-    return (yield from _sent(save._replace(entry=number, step=Step.SENDING), intent, fresh, attempt, now))
+    return (yield from _sent(save._replace(entry=number, step=Step.SENDING), intent, fresh, attempt))
 
 
-def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int, now: Callable[[], datetime]) -> Writing:
+def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int) -> Writing:
     """Send what is recorded, and record the outcome; return as `_attempt` does."""
     try:
         answer = yield from Send(save, intent, fresh.exchange.started_at)
@@ -315,7 +315,7 @@ def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int, now: Callable
     answer = _checked(answer, fresh.exchange)
     save, entity = yield from _find_out(_answered(save, intent, answer), intent, answer, fresh)
     save = yield from _settled(save, settlement_of(save, intent))
-    if again := (yield from _again(save, answer, attempt, now)):
+    if again := (yield from _again(save, answer, attempt)):
         return again
     is_stored = entity is not None and (yield from UpdateStore(save, entity))
     return ended(save, row_is_stale=not is_stored)
@@ -340,16 +340,14 @@ def _refused(save: Save, fresh: Mapping[str, Any]) -> Save | None:
     return save._replace(fault=_refusal(RuntuiError("The action cannot help", f"{why} Nothing was sent.")))
 
 
-def _again(
-    save: Save, answer: Answer, attempt: int, now: Callable[[], datetime]
-) -> Generator[Effect[Any], Any, Save | None]:
+def _again(save: Save, answer: Answer, attempt: int) -> Generator[Effect[Any], Any, Save | None]:
     """Return the save to start again with, once the needs of `retry_of` are met; None if it is not sent again."""
     exchange, again = answer.exchange, save._replace(exchange=None, fault=None)
     outcome, has_new_token = save.outcome_so_far, save.has_new_token
     match retry_of(exchange, attempt, outcome=outcome, has_new_token=has_new_token, for_change=True):
         case Retry.WAIT:
             _logger.info("run %s: retry after try %d (%s)", save.run_id, attempt, exchange.status)
-            wait = wait_of(exchange, attempt, now())
+            wait = wait_of(exchange, attempt)
             yield from Pause(save._replace(wait=wait, exchange=exchange, step=Step.PAUSED), wait.seconds)
             return again
         case Retry.NEW_TOKEN if (yield from RenewToken(save._replace(step=Step.SIGNING_IN), exchange)):

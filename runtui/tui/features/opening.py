@@ -38,8 +38,7 @@ from runtui.tui.features.panes import Panes
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.runs import Throttle
-from runtui.tui.screens.view import ActionView
+from runtui.tui.screens.view import ActionView, Throttle
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.words.pages import task_page
 

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 PAGE_SECONDS: Final = 900
 """How long `SignIn.browser` waits for a browser."""
 
+MAX_WAIT_FOR_PAGE: Final = 1.0
+"""How long keys wait for the page of a browser sign-in, which takes some milliseconds."""
+
 _DEMO: Final = "DEMO: the sandbox's own sign-in. Never type a password."
 
 
@@ -104,23 +107,21 @@ class SignInView(ActionView[None]):
     ) -> None:
         """Show who is signed in and the methods to sign in: why somebody must, whether a request waits for it, the
         error of the last attempt, and where a demo's own sign-in can be opened."""
+        self._forget_page()
+        self._title = "Sign in" if sign_in.state.needs_person else "Account"
         self._names = (sign_in.settings.authority, demo)
         # A browser cannot resolve the name of a demo's sign-in by itself.
         methods = sign_in_words.available_methods(sign_in.settings)
         self._methods = tuple(method for method in methods if not (demo and method == "interactive"))
-        lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
-        lines += [content(line) for line in sign_in_words.state_lines(sign_in.state)]
+        self.query_one(ChoiceList).show(METHOD_LABELS[method] for method in self._methods)
         is_obvious = not why or (sign_in.state.account is None and why == str(not_signed_in()))
         said = _trouble_lines(trouble) if trouble is not None else [] if is_obvious else [content(why, "$text-warning")]
-        lines += [Content(""), *said] if said else []
-        self._forget_page()
         self.copied = ("\n".join(line.plain for line in said), "Message")
-        self.query_one(ChoiceList).show(METHOD_LABELS[method] for method in self._methods)
-        self._title = "Sign in" if sign_in.state.needs_person else "Account"
-        words = [who_asks()]
-        if waits:
-            words.insert(0, f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.")
-        note = content("\n".join(words), "$text-muted", newlines=True)
+        lines = [content(_DEMO, "bold $text-warning")] if demo else []
+        lines += [content(line) for line in sign_in_words.state_lines(sign_in.state)]
+        lines += [Content(""), *said] if said else []
+        waiting = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.\n"
+        note = content(f"{waiting if waits else ''}{who_asks()}", "$text-muted", newlines=True)
         self._show("methods", facts=Content("\n").join(lines), note=note)
 
     def begin(self, method: PersonMethod) -> None:
@@ -230,10 +231,6 @@ def _trouble_lines(trouble: SignInError) -> list[Content]:
     lines += [content(f"→ {trouble.hint}", "$text-accent")] if trouble.hint else []
     lines += [content(line, "$text-muted") for line in trouble.reference]
     return lines
-
-
-MAX_WAIT_FOR_PAGE: Final = 1.0
-"""How long keys wait for the page of a browser sign-in, which takes some milliseconds."""
 
 
 class SigningIn(Feature):

@@ -14,6 +14,7 @@ from runtui.tui.features.feature import Feature
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.screens.questions import Choice, Picker, marked_lines
 from runtui.tui.themes import THEMES
+from runtui.tui.words import write_words
 
 
 class Switching(Feature):
@@ -61,8 +62,6 @@ class Switching(Feature):
         """Toggle read-only; a session that started read-only stays so."""
         workspace = self._workspace
         workspace.toggle_read_only()
-        from runtui.tui.words import write_words
-
         words = write_words.read_only_toggled(why_read_only(workspace), len(workspace.active_saves))
         now = workspace.read_only
         self._chrome.set_status(words, "warning" if now else "information", lambda: workspace.read_only == now)

@@ -16,12 +16,13 @@ from textual.widget import Widget
 
 from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE
+from runtui.domain.rows import short_id
 from runtui.domain.text import visible
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
 from runtui.domain.triage.service_actions import Operation
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
-from runtui.tui.text import content, in_lines, middle
+from runtui.tui.text import content, in_lines
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.words import write_words
 
@@ -118,7 +119,7 @@ class FormView(ActionView[None]):
         if (draft := self.draft) is None:
             return Content()
         counts = ((len(draft.changes()), "changed"), (len(draft.errors()), "wrong"))
-        words = (*(f"{count} {word}" for count, word in counts if count), self._workflow_name, middle(draft.run_id, 24))
+        words = (*(f"{count} {word}" for count, word in counts if count), self._workflow_name, short_id(draft.run_id))
         return Content.assemble((self._heading, "bold"), *(content(f"  {word}") for word in words if word))
 
     def show_in(self, panel: Panel) -> None:

@@ -58,8 +58,13 @@ class Review(NamedTuple):
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """The parts that can have the focus, from the top; the second is the one where enter sends nothing."""
+        """The parts that can have the focus, from the top."""
         return ("why", "number") if self.number else ("why", "no", "yes")
+
+    @property
+    def start(self) -> Item:
+        """The part that has the focus at first, where enter sends nothing."""
+        return "number" if self.number else "no"
 
     @property
     def number_first(self) -> str:
@@ -121,7 +126,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         """Show another review, with empty lines and the focus where enter sends nothing."""
         self.review = review
         self.why, self.number = LineEdit(), LineEdit()
-        self._top, self.item = 0, self.review.items[1]
+        self._top, self.item = 0, review.start
         self.draw()
 
     @property
@@ -272,8 +277,7 @@ class ReviewView(ActionView[str]):
         return self.sheet.review.question
 
     def take_focus(self) -> None:
-        """Focus the part where enter sends nothing: *no*, or the number."""
-        self.sheet.go_to(self.sheet.review.items[1])
+        self.sheet.go_to(self.sheet.review.start)
         self.screen.set_focus(self.sheet)
 
     def show_in(self, panel: Panel) -> None:

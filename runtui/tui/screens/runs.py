@@ -13,7 +13,6 @@ from threading import Event
 from typing import Final, NamedTuple
 
 from textual.content import Content
-from textual.message_pump import MessagePump
 from textual.worker import Worker
 
 from runtui.domain.columns import Order
@@ -21,14 +20,13 @@ from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of, without_filter
 from runtui.graph.root import run_key
-from runtui.services.foreground import Foreground
 from runtui.services.store.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.view import ActionView
+from runtui.tui.screens.view import ActionView, Throttle
 from runtui.tui.text import ELLIPSIS, content
 from runtui.tui.widgets.chrome import is_counted
 from runtui.tui.widgets.filter_bar import History
@@ -49,60 +47,6 @@ def unread(workspace: Workspace) -> str | None:
     if is_counted(workspace.store.count(EVERY_RUN), progress):
         return None
     return READING_RUNS if progress is None or progress.why_incomplete is None else str(progress.why_incomplete)
-
-
-RELOAD_SECONDS: Final = 0.25
-"""The least time between two redraws of a list that keeps changing."""
-
-LONGEST_REST: Final = 4
-"""The most time between them, in RELOAD_SECONDS: a count still moves every second."""
-
-MAX_DELAYS: Final = 7
-"""How often a redraw is put off while a person types; with `RELOAD_SECONDS` that makes two seconds."""
-
-
-class Throttle:
-    """Calls `call` at the first request, and once after the last. In between it rests for `RELOAD_SECONDS`, then twice
-    as long after each call, up to `LONGEST_REST`. If a person types then, it waits for a pause between keys, up to two
-    seconds. If the last call returned a worker, it also waits for the end of that: restarted again and again, a slow
-    one would never end.
-    """
-
-    def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
-        self._owner = owner
-        self._foreground = foreground
-        self._call = call
-        self._put_off = 0
-        self._rests = 1
-        """How long the next call rests, in RELOAD_SECONDS."""
-        self._is_resting = False
-        self._is_due = False
-        self._called: object = None
-
-    def ask(self) -> None:
-        if self._is_resting:
-            self._is_due = True
-            return
-        self._rest(self._rests)
-        self._rests = min(self._rests * 2, LONGEST_REST)
-        self._called = self._call()
-
-    def _rest(self, rests: int = 1) -> None:
-        self._is_resting = True
-        self._owner.set_timer(RELOAD_SECONDS * rests, self._rested)
-
-    def _rested(self) -> None:
-        self._is_resting = False
-        if not self._is_due:
-            self._rests = 1
-        elif isinstance(self._called, Worker) and not self._called.is_finished:
-            self._rest()
-        elif self._put_off < MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
-            self._put_off += 1
-            self._rest()
-        else:
-            self._put_off, self._is_due = 0, False
-            self.ask()
 
 
 class TemporaryFilter(NamedTuple):
@@ -279,39 +223,39 @@ class RunsView(ActionView[None]):
     def _count_and_draw(self, *, keep_line: bool) -> None:
         """Draw the rows at once. If counting is slow, find the first few in a thread, draw them, and count the rest in
         the background. An earlier count that still runs is cancelled."""
-        rows = RunRows(self._store, RunQuery(self.list.filter, *self.list.order))
         self._is_counted.set()
-        is_over, self._is_outdated = Event(), False
+        for group in (_COUNTING, _COUNTING_THE_REST):
+            self.workers.cancel_group(self, group)
+        self._is_outdated = False
+        rows = RunRows(self._store, RunQuery(self.list.filter, *self.list.order))
+        if not rows.is_slow_to_count:
+            self._draw(rows, keep_line=keep_line)
+            return
+        is_counted = self._is_counted = Event()
+        if not keep_line:
+            self._found = ELLIPSIS
+        self._chrome.show_headline()
 
         async def find() -> None:
             few = 0 if keep_line else await asyncio.to_thread(rows.count_first)
-            if few == FIRST_ROWS:
-                self._draw(RunRows(self._store, rows.query, few), keep_line=False)
-                _: Worker[None] = self.run_worker(
-                    partial(count, keep=True), group=_COUNTING_THE_REST, description="count the rest"
-                )
-            else:
-                await count(keep=keep_line)
+            if few < FIRST_ROWS:
+                await count(keep_line)
+                return
+            self._draw(RunRows(self._store, rows.query, few), keep_line=False)
+            _: Worker[None] = self.run_worker(
+                partial(count, True), group=_COUNTING_THE_REST, description="count the rest"
+            )
 
-        async def count(*, keep: bool) -> None:
+        async def count(keep_line: bool) -> None:
             try:
-                await asyncio.to_thread(rows.find, is_over.is_set)
+                await asyncio.to_thread(rows.find, is_counted.is_set)
             finally:
-                is_over.set()
-            self._draw(rows, keep_line=keep)
+                is_counted.set()
+            self._draw(rows, keep_line=keep_line)
             if self._is_outdated:
                 self.drawing.ask()
 
-        for group in (_COUNTING, _COUNTING_THE_REST):
-            self.workers.cancel_group(self, group)
-        if rows.is_slow_to_count:
-            self._is_counted = is_over
-            if not keep_line:
-                self._found = ELLIPSIS
-            self._chrome.show_headline()
-            _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
-        else:
-            self._draw(rows, keep_line=keep_line)
+        _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown = rows.query

@@ -1,4 +1,5 @@
-"""What a screen shows in its left pane: a view, with its actions and, if it is a question, its answer.
+"""What a screen shows in its left pane: a view, with its actions and, if it is a question, its answer; and how often a
+view that keeps changing is redrawn.
 
 Invariant: a view knows its list and the panel beside it, but not the frame around it. It asks the screen for an action
 by its id, and tells it by messages what to say and that something has changed.
@@ -7,16 +8,20 @@ by its id, and tells it by messages what to say and that something has changed.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.screen import ScreenResultType
 from textual.widget import Widget
+from textual.worker import Worker
 
 from runtui.keys.actions import VIEWS, Scope
+from runtui.services.foreground import Foreground
 from runtui.tui.actions import bindings
 from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.chrome import Condition, Severity, Status, always
@@ -25,6 +30,60 @@ from runtui.tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
     from runtui.domain.draft import Draft
+
+
+RELOAD_SECONDS: Final = 0.25
+"""The least time between two redraws of a list that keeps changing."""
+
+LONGEST_REST: Final = 4
+"""The most time between them, in RELOAD_SECONDS: a count still moves every second."""
+
+MAX_DELAYS: Final = 7
+"""How often a redraw is put off while a person types; with `RELOAD_SECONDS` that makes two seconds."""
+
+
+class Throttle:
+    """Calls `call` at the first request, and once after the last. In between it rests for `RELOAD_SECONDS`, then twice
+    as long after each call, up to `LONGEST_REST`. If a person types then, it waits for a pause between keys, up to two
+    seconds. If the last call returned a worker, it also waits for the end of that: restarted again and again, a slow
+    one would never end.
+    """
+
+    def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
+        self._owner = owner
+        self._foreground = foreground
+        self._call = call
+        self._put_off = 0
+        self._rests = 1
+        """How long the next call rests, in RELOAD_SECONDS."""
+        self._is_resting = False
+        self._is_due = False
+        self._called: object = None
+
+    def ask(self) -> None:
+        if self._is_resting:
+            self._is_due = True
+            return
+        self._rest(self._rests)
+        self._rests = min(self._rests * 2, LONGEST_REST)
+        self._called = self._call()
+
+    def _rest(self, rests: int = 1) -> None:
+        self._is_resting = True
+        self._owner.set_timer(RELOAD_SECONDS * rests, self._rested)
+
+    def _rested(self) -> None:
+        self._is_resting = False
+        if not self._is_due:
+            self._rests = 1
+        elif isinstance(self._called, Worker) and not self._called.is_finished:
+            self._rest()
+        elif self._put_off < MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
+            self._put_off += 1
+            self._rest()
+        else:
+            self._put_off, self._is_due = 0, False
+            self.ask()
 
 
 class ActionView(Widget, Generic[ScreenResultType]):

@@ -67,7 +67,6 @@ class HeaderLine(Widget):
     COMPONENT_CLASSES = {"header-line--name", "header-line--badge"}
 
     headline: reactive[Headline] = reactive(Headline())
-    """The facts to draw."""
 
     def render(self) -> RenderResult:
         """Draw name, tenant, account and badges at the left, and counts and state at the right."""
@@ -126,7 +125,6 @@ class TenantStrip(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"tenant-strip--{role}" for role in get_args(Role)}
 
     problems: reactive[TenantProblems] = reactive(TenantProblems())
-    """The facts to draw."""
 
     def render(self) -> RenderResult:
         counts, failures, is_known = self.problems

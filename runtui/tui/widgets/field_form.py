@@ -212,9 +212,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             *("field", "field-focus", "invalid", "selection", "cursor", "choice", "choice-cursor"),
         )
     }
-    DEFAULT_CSS = """
-    FieldForm { scrollbar-size-vertical: 1; overflow-x: hidden; }
-    """
+    DEFAULT_CSS = "FieldForm { scrollbar-size-vertical: 1; overflow-x: hidden; }"
 
     virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # the number of lines moves no other widget
 

@@ -161,9 +161,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         f"line-table--{name}" for name in ("cursor", "cursor-blurred", "cell", "flag", *get_args(Role))
     }
 
-    DEFAULT_CSS = """
-    LineTable { overflow: hidden; }
-    """
+    DEFAULT_CSS = "LineTable { overflow: hidden; }"
 
     virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # the number of rows moves no other widget
 

@@ -178,7 +178,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         return Content("").join(parts)
 
     def action_filter(self) -> None:
-        self.filter_bar.put(self.filter_text)  # at a start the kept filter is in no box yet
+        self.filter_bar.put(f"{self.filter_text} ".lstrip())  # what is typed is the next term
         self.filter_bar.open()
 
     def action_sort(self) -> None:

@@ -145,7 +145,7 @@ def save_words(save: Save, *, drafts_last: bool = True) -> str:
     heading = result.heading if action is None else f"{result.heading}: {action.words}"
     if save.outcome is Outcome.DONE:
         taken = [change for change in save.changes() if change.field.name not in save.ignored]
-        made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
+        made = f"New run {short_id(save.new_run)} is watched; {key_of('new_run')} goes there" if save.new_run else ""
         return report.sentences(heading, short_change(taken), *result.reasons(), made)
     if save.outcome is Outcome.UNKNOWN and action is not None:
         again = f"It is not sent again: runtui checks what the service shows; {key_of('journal')} shows the journal."

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import pytest
 
+from runtui.graph.network import new_wire
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DONE, UNKNOWN, Trial
 from tests.contract.faults.meddling import HEAD_END, Call, Meddling, honest
@@ -15,6 +18,8 @@ from tests.contract.faults.replies import Reply, applied, close_it, cut_after, r
 from tests.contract.raw_server import Connection
 
 ONE_HOUR: Final = 3_600.0
+BIG: Final = 600_000
+"""More bytes than a connection with a small buffer takes while nobody reads them."""
 
 
 def deadline_passes(trial: Trial) -> Reply:
@@ -141,11 +146,12 @@ async def test_a_big_body_that_is_not_fully_read_leaves_the_change_unknown(numbe
         trial.time.forward()
         await call.connection.writer.wait_closed()
 
-    trial.line.at_read = padded(5_000_000)
+    little = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)]
+    trial.monkeypatch.setattr("runtui.graph.transport.new_wire", partial(new_wire, socket_options=little))
+    trial.line.at_read = padded(BIG)
     trial.line.at_write = [unread if number == 24 else too_large, honest]
     draft = trial.draft()
-    long = "x" * 5_000_000
-    save = await trial.save(draft.rebased({**draft.received, "workflowExecutionType": long}))
+    save = await trial.save(draft.rebased({**draft.received, "workflowExecutionType": "x" * BIG}))
     await trial.judge(save, UNKNOWN)
 
 

@@ -37,8 +37,7 @@ from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
-from runtui.tui.screens.runs import Throttle
-from runtui.tui.screens.view import ActionView
+from runtui.tui.screens.view import ActionView, Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.row_list import ReadList

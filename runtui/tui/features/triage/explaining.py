@@ -31,8 +31,8 @@ from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import MARKED, Resource, RowFlag, in_memory
 from runtui.tui.screens.panel import REST_SECONDS, Panel
-from runtui.tui.screens.runs import Throttle, unread
-from runtui.tui.screens.view import ActionView
+from runtui.tui.screens.runs import unread
+from runtui.tui.screens.view import ActionView, Throttle
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected

@@ -36,8 +36,8 @@ from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
-from runtui.tui.screens.runs import Throttle, unread
-from runtui.tui.screens.view import ActionView
+from runtui.tui.screens.runs import unread
+from runtui.tui.screens.view import ActionView, Throttle
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected

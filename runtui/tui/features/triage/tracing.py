@@ -31,8 +31,7 @@ from runtui.tui.features.opening import Opening
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.runs import Throttle
-from runtui.tui.screens.view import ActionView
+from runtui.tui.screens.view import ActionView, Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
