@@ -232,7 +232,7 @@ class Work(NamedTuple):
     progress: UserProgress
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RunAt:
     """A planned run at a moment."""
 
@@ -299,12 +299,12 @@ class RunAt:
             return (now - plan.started) * plan.users // plan.duration
         return plan.users if plan.stops_after is None else plan.stops_after
 
-    @cached_property
+    @property
     def has_begun(self) -> bool:
         plan = self.plan
         return self.now >= plan.started and not plan.never_starts and plan.fate != "quarantined"
 
-    @cached_property
+    @property
     def _waits_outside(self) -> bool:
         """It has come to a task that waits for a callback."""
         return self.plan.fate == "inProgress" and self.now >= self.plan.stops
