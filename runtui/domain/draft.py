@@ -79,17 +79,18 @@ class Draft(NamedTuple):
     def typed(self, name: str, text: str, now: int) -> Draft:
         """Return the draft after `text` was typed into a field. Times such as "-2h" count from `now` (ticks).
 
-        Text that means the received value removes the edit.
+        Text that means the received value removes the edit. Where the runs of a bulk change differ, nothing is
+        received: an empty text leaves each its own value there, and `CLEARS` clears it in all.
         """
         item = EDITABLE_BY_NAME[name]
         edits = dict(self.edits)
         edits.pop(name, None)
-        if text != self.received_text(item):
+        if (text if text.strip() else "") != self.received_text(item):
             try:
                 edit = Edit(text, item.parse(text, now))
             except FieldError as error:
                 edit = Edit(text, error=str(error))
-            if edit.error is not None or not same_value(edit.value, self.received.get(name)):
+            if edit.error is not None or not same_value(edit.value, self.received.get(name, NOT_RECEIVED)):
                 edits[name] = edit
         return self._replace(edits=MappingProxyType(edits))
 
@@ -165,7 +166,7 @@ class Draft(NamedTuple):
         edits = {
             name: edit
             for name, edit in self.edits.items()
-            if edit.error is not None or not same_value(edit.value, fresh.get(name))
+            if edit.error is not None or not same_value(edit.value, fresh.get(name, NOT_RECEIVED))
         }
         return self._replace(received=fresh, edits=MappingProxyType(edits))
 

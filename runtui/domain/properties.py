@@ -108,6 +108,10 @@ class ListColumn(NamedTuple):
     """The most cells if the values need more than the width; 0 for a fixed width."""
 
 
+CLEARS: Final = "none"
+"""The word for no date-time."""
+
+
 class Property(NamedTuple):
     """One property of a run: its names, its type and its rules."""
 
@@ -194,6 +198,8 @@ class Property(NamedTuple):
             FieldError: the message says what is wrong and what is possible.
         """
         typed = text.strip()
+        if self.is_cleared_by(typed):
+            return None
         if not typed:
             if not self.required:
                 return None
@@ -210,6 +216,11 @@ class Property(NamedTuple):
         if sentence := self.problem(value):
             raise FieldError(sentence)
         return value
+
+    def is_cleared_by(self, text: str) -> bool:
+        """Return whether text is the word for no value, which clears the field even where an empty text changes
+        nothing."""
+        return self.kind == "datetime" and not self.required and text.casefold() == CLEARS
 
     def text(self, value: object) -> str:
         """Return a JSON value as the text of an input; null and a missing value are empty."""

@@ -24,6 +24,7 @@ from runtui.tui.features.changes import bulk_editing, bulk_sending
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.lists import RESULTS
 from runtui.tui.features.changes.reviewing import Reviewing
+from runtui.tui.widgets.field_form import FieldForm
 from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -189,6 +190,28 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         assert len(graph.patches) == MANY
         assert {json.loads(body)[name] for body in sent} == {draft.edits[name].value}, "one moment for all"
         assert all({"@odata.type", *REQUIRED} <= set(json.loads(body)) for body in sent)
+
+
+async def test_a_time_in_which_the_runs_differ_is_cleared_by_a_word_and_left_alone_by_an_empty_text(
+    open_session: Opener,
+) -> None:
+    graph = Graph()
+    for n in range(3):
+        graph.runs[f"run-{n}"]["startedDateTime"] = f"2026-11-2{n}T09:00:00Z"
+    async with open_session(graph=graph) as session:
+        await type_keys(session, ["ctrl+a", "e"], "slowly")
+        assert "(mixed) none clears it" in session.text()
+        session.find(FieldForm).enter("startedDateTime")
+        await type_keys(session, [*"none"], "slowly")
+        edit = there(session.draft).edits["startedDateTime"]
+        assert (edit.value, edit.error) == (None, None)
+        await type_keys(session, ["backspace"] * 4, "slowly")
+        assert not there(session.draft).edits
+        await type_keys(session, [*"None", "ctrl+s"], "slowly")
+        assert session.view == "review"
+        await session.press("y")
+        await session.until(lambda: len(graph.patches) == 5)
+        assert {json.loads(body)["startedDateTime"] for body in graph.patches} == {None}
 
 
 async def test_each_run_is_sent_its_own_required_properties_or_by_key_only_what_changed(open_session: Opener) -> None:

@@ -11,9 +11,7 @@ from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.geometry import Region
 from textual.pilot import Pilot
-from textual.scrollbar import ScrollBar
 
-from runtui.tui.terminal import lay_out
 from runtui.tui.text import content
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.json_view import IN_PLACE_LIMIT, JsonView
@@ -295,33 +293,3 @@ async def test_a_longer_text_is_redrawn_from_its_first_change_to_its_last(monkey
         monkeypatch.setattr(app.view, "refresh", lambda *regions, **_: redrawn.append(regions))
         app.view.show_text("one\n2\nthree\nfour")
         assert [(region.y, region.height) for (region,) in redrawn] == [(1, 3)]
-
-
-async def test_a_scrollbar_drawn_before_it_is_mounted_has_the_length_of_the_last_text(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    may_mount, mount = asyncio.Event(), ScrollBar._pre_process
-
-    async def mount_late(self: ScrollBar) -> bool:
-        await may_mount.wait()
-        return await mount(self)
-
-    app = ViewApp()
-    async with app.run_test(size=(40, 20)) as pilot:
-
-        def thumb() -> int:
-            """Draw the screen, and return the number of lines on which the scrollbar's thumb is."""
-            lines = app.screen._compositor.render_strips()
-            return sum(any(part.style and part.style.reverse for part in line) for line in lines)
-
-        await app.view.remove()
-        monkeypatch.setattr(ScrollBar, "_pre_process", mount_late)
-        view = JsonView("\n" * 99)
-        view.styles.scrollbar_size_vertical = 1
-        await app.mount(view)
-        lay_out(app.screen)
-        before = thumb(), view.vertical_scrollbar.is_mounted
-        view.show_text("\n" * 39)
-        may_mount.set()
-        await pilot.pause()
-        assert (before, thumb()) == ((5, False), 11)

@@ -119,3 +119,14 @@ def test_a_run_that_is_listed_in_two_spellings_of_its_id_is_changed_once() -> No
     model = Draft("", "", {}, "changed").with_values({"processingStatus": "canceled"})
     assert [draft.run_id for draft in drafts_of(model, runs, ()).drafts] == ["a_1", "b_2"]
     assert [action.run_id for action in actions_of(cancel, runs, ()).drafts] == ["a_1", "b_2"]
+
+
+def test_a_mixed_optional_date_is_cleared_only_in_the_runs_that_have_one() -> None:
+    runs = [a_run(0, completedDateTime="2026-11-20T10:00:00Z"), a_run(1)]
+    mixed = model(runs)
+    assert not mixed.typed("completedDateTime", " ", NOW).changes()
+    assert mixed.typed("scheduledDateTime", "none", NOW).errors(), "it is required"
+    cleared = mixed.typed("completedDateTime", "none", NOW)
+    assert cleared.rebased(common_values(runs)) == cleared, "the form opens again with it"
+    (draft,) = drafts_of(cleared, runs, ()).drafts
+    assert (draft.run_id, json.loads(draft.body_text())["completedDateTime"]) == ("run-0", None)

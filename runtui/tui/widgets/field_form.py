@@ -25,7 +25,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from runtui.domain.draft import Draft
-from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
+from runtui.domain.properties import CLEARS, EDITABLE, EDITABLE_BY_NAME, Property
 from runtui.domain.text import visible
 from runtui.domain.times import ago, now_ticks, parse_ticks, since
 from runtui.keys.actions import Scope
@@ -139,7 +139,8 @@ class FormPainter:
             look += self._mark("invalid")
         marks = (self._mark(name) for name in ("selection", "cursor", "placeholder"))
         edit = self._form.edit if has_keys else LineEdit(shown.draft.text(field))
-        placeholder = MIXED if field.name in shown.mixed else ""
+        clears = f" {CLEARS} clears it" if field.is_cleared_by(CLEARS) else ""
+        placeholder = f"{MIXED}{clears}" if field.name in shown.mixed else ""
         return edit.strip(width, EditLook(look, *marks), has_keys=has_keys, placeholder=placeholder)
 
     def _menu_of(self, field: Property) -> ChoiceMenu | None:

@@ -226,10 +226,7 @@ class JsonView(ScrollView, can_focus=True):
     def _measure(self) -> None:
         """Update the scrollable size, and redraw what changed."""
         self.virtual_size = Size(self._width, self.line_count)
-        bar = self.vertical_scrollbar
-        bar.window_virtual_size = self.line_count  # Textual 8.2.8 sets it only in a layout
-        if not bar.is_mounted:
-            bar.call_later(bar.refresh)  # Textual 8.2.8 drops a refresh of a widget that is drawn but not mounted yet
+        self.vertical_scrollbar.window_virtual_size = self.line_count  # Textual 8.2.8 sets it only in a layout
         self._draw_differences()
 
     def _draw_differences(self) -> None:
