@@ -384,6 +384,16 @@ async def test_earlier_filters_come_back_and_down_leads_through_them_to_the_list
         assert session.app.focused is table
 
 
+async def test_up_leads_past_the_filter_that_the_box_opens_with(open_session: Opener) -> None:
+    async with open_session(size=(100, 24)) as session:
+        for text in ("type:onDemand", "is:problem"):
+            await session.press("slash", "ctrl+u")
+            await session.type(text)
+            await session.press("enter")
+        await session.press("slash", "up")
+        assert session.runs.filter_text == "type:onDemand"
+
+
 async def test_a_likely_mistake_is_pointed_out_while_typing(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")

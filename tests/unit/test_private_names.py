@@ -47,21 +47,19 @@ MODULES: Final[dict[str, set[str]]] = {
 ATTRIBUTES: Final[dict[str, set[str]]] = {
     "tui/keys.py": {
         "_animations",
-        "_callbacks",
         "_dom_ready",
         "_is_mounted",
-        "_layout_required",
         "_message_queue",
         "_next_callbacks",
         "_pending_message",
         "_registry",
         "_running",
-        "_scroll_required",
         "_waiters",
     },
     "tui/output.py": {
         "_background_screens",
         "_batch_count",
+        "_callbacks",
         "_compositor",
         "_compositor_refresh",
         "_context",
@@ -70,7 +68,9 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_divide_cache",
         "_exit",
         "_handle_exception",
+        "_layout_required",
         "_queue",
+        "_scroll_required",
     },
     "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_layout_required", "_refresh_layout"},
 }

@@ -61,7 +61,7 @@ class History:
         """Return the text before the one in the box; None if there is none."""
         if not self._is_shown(text):
             self._typed, self._at = text, len(self._kept)
-        before = [at for at in range(self._at) if self._kept[at] != text]
+        before = [at for at in range(self._at) if self._kept[at] != text.strip()]
         if not before:
             return None
         self._at = before[-1]
@@ -75,7 +75,7 @@ class History:
         return self._kept[self._at] if self._at < len(self._kept) else self._typed
 
     def _is_shown(self, text: str) -> bool:
-        return self._at < len(self._kept) and self._kept[self._at] == text
+        return self._at < len(self._kept) and self._kept[self._at] == text.strip()
 
 
 class _Choice(NamedTuple):
