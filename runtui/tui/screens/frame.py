@@ -457,7 +457,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             return
         if action.scope in self.view.scopes:
             self.view.before(action_id)
-        owners = chain((self.view, self.view.list, self, self.panel), self.chrome.features.owners(action_id))
+        of_view = self.view, self.view.list, self.view.owner
+        owners = chain(of_view, (self, self.panel), self.chrome.features.owners(action_id))
         found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
         # Find it before `why_not`: that may load the feature that knows the reason.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))

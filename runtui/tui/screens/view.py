@@ -100,6 +100,9 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """True if a change that starts here applies to the marked rows, if any."""
     list: RowList[Any, Any] | None = None
     """The view's list; None if it has none."""
+    owner: object = None
+    """The feature whose actions count for this view, where another feature has some with the same ids; None if there is
+    none."""
     leaves_panel: ClassVar[bool] = False
     """True if the panel keeps showing what the view behind chooses, as behind a question."""
     holds_letters: ClassVar[bool] = False

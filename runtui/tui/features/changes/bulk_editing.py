@@ -37,6 +37,7 @@ class BulkEditing(Feature):
         super().__init__(features)
         self._sending = features[BulkSending]
         self.form = FormView(request=self._first_request)
+        self.form.owner = self
         self.screen = self._chrome.install(self.form)
         self._marked: frozenset[str] = frozenset()
         self._opened: Sequence[StoredRun] = ()
@@ -120,7 +121,10 @@ class BulkEditing(Feature):
             self._first = model, first or Draft(run.run_id, run.workflow_id, run.raw, model.mode)
         return self._first[1]
 
-    def discard(self) -> None:
+    def action_leave(self) -> None:
+        self.screen.dismiss()
+
+    def action_discard(self) -> None:
         """Discard all typed text; the key must be pressed twice."""
         draft = self.form.draft
         if draft is None:
@@ -144,7 +148,7 @@ class BulkEditing(Feature):
 
     # ctrl+s: the review
 
-    async def review(self) -> None:
+    async def action_review(self) -> None:
         model, marks = self.form.draft, self._marked
         if model is None:
             return

@@ -228,11 +228,6 @@ class Editing(Feature):
 
     async def action_review(self) -> None:
         """Show the change and its target, and ask; first resolve conflicts with the run as read."""
-        if self._chrome.front.view is not self.form:
-            from runtui.tui.features.changes.bulk_editing import BulkEditing
-
-            await self._features[BulkEditing].review()
-            return
         draft, newer = self.form.draft, self.form.newer
         if draft is None:
             return
@@ -359,9 +354,8 @@ class Editing(Feature):
     # Drafts
 
     def action_leave(self) -> None:
-        view = self._chrome.front.view
-        view.dismiss()
-        if view is self.form and self.form.draft is not None:
+        self.screen.dismiss()
+        if self.form.draft is not None:
             self._tell_kept(self.form.draft)
 
     def _tell_kept(self, draft: Draft) -> None:
@@ -375,11 +369,7 @@ class Editing(Feature):
             self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
 
     def action_discard(self) -> None:
-        if self._chrome.front.view is not self.form:
-            from runtui.tui.features.changes.bulk_editing import BulkEditing
-
-            self._features[BulkEditing].discard()
-        elif self.form.draft is not None:
+        if self.form.draft is not None:
             self._drop(self.form.draft, "discard")
 
     def action_discard_merge(self) -> None:
