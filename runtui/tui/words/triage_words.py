@@ -116,17 +116,16 @@ NO_RUN_OF_USER: Final = "No run included this user."
 
 _NAME_CELLS: Final = 26
 _FAILURES_CELLS: Final = 8
-_SIGN_IN_NAME_CELLS: Final = 36
-"""The most cells of a name, the failures and a sign-in name in a list of people."""
+"""The most cells of a name and the failures in a list of people."""
 
 
 def person_lines(people: Sequence[Person]) -> list[str]:
-    """Return an aligned line per person: name, failures, sign-in name, id. A narrow screen cuts the end."""
+    """Return an aligned line per person: name, failures, sign-in name (the id of a person without one). A narrow
+    screen cuts the end."""
     columns = (
         _aligned([person_name(person) for person in people], _NAME_CELLS),
         _aligned([f"✗ {person.failures}" if person.failures else "" for person in people], _FAILURES_CELLS),
-        _aligned([person.user_principal_name for person in people], _SIGN_IN_NAME_CELLS),
-        [person.id for person in people],
+        [person.user_principal_name or person.id for person in people],
     )
     return ["  ".join(filter(None, cells)) for cells in zip(*columns, strict=True)]
 
