@@ -67,6 +67,12 @@ def is_from_terminal(message: Message) -> TypeGuard[events.InputEvent | events.P
     return isinstance(message, events.InputEvent | events.Paste) and not message.is_forwarded
 
 
+def is_at_work(worker: Worker[Any]) -> bool:
+    """Return whether a worker has not ended. Textual removes one that is cancelled before it starts, but never calls it
+    finished."""
+    return not worker.is_finished and worker in worker.node.workers
+
+
 class KeyQueue:
     """Queues the terminal's events and routes them in order. All of it runs on the event loop.
 
@@ -269,7 +275,7 @@ class KeyQueue:
 
     def _at_work(self) -> set[object]:
         app = self._app
-        workers = {each for each in app.workers if each.group.startswith(_AWAITED) and not each.is_finished}
+        workers = {each for each in app.workers if each.group.startswith(_AWAITED) and is_at_work(each)}
         return _busy([app, *app._registry]) | workers
 
     def _outstanding(self) -> set[object]:
@@ -308,5 +314,5 @@ def _is_awaited_to_its_end(found: object) -> bool:
 
 def _is_busy(found: object) -> bool:
     if isinstance(found, Worker):
-        return not found.is_finished
+        return is_at_work(found)
     return isinstance(found, MessagePump) and bool(_busy((found,)))

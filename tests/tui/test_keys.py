@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual.widgets import Input
+from textual.worker import Worker
 
 from runtui.domain.draft import Draft
 from runtui.keys.actions import ACTIONS
+from runtui.tui.keys import blocks_keys
 from runtui.tui.widgets.line_table import LineTable
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import MANNERS, Manner, parsed, type_keys
 
@@ -24,6 +29,19 @@ def test_every_key_of_the_registry_is_what_a_terminal_sends() -> None:
     for key in {key for action in ACTIONS for key in action.keys}:
         (event,) = parsed([key])
         assert getattr(event, "key", None) == key
+
+
+async def test_no_key_waits_for_a_worker_that_is_cancelled_before_it_starts(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        waiting = asyncio.create_task(session.app.chrome.keys.wait_settled())
+
+        def cancel() -> None:
+            worker.cancel()
+
+        # In the next turn of the event loop keys begin to wait for the worker, it is cancelled, and then it would start.
+        asyncio.get_running_loop().call_soon(cancel)
+        worker: Worker[None] = session.app.screen.run_worker(asyncio.sleep(0), group=blocks_keys("test"))
+        await asyncio.wait_for(waiting, PATIENCE / 2)
 
 
 @manners

@@ -23,6 +23,7 @@ from textual.worker import Worker
 from runtui.keys.actions import VIEWS, Scope
 from runtui.services.foreground import Foreground
 from runtui.tui.actions import bindings
+from runtui.tui.keys import is_at_work
 from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.chrome import Condition, Severity, Status, always
 from runtui.tui.widgets.line_table import LineTable
@@ -76,7 +77,7 @@ class Throttle:
         self._is_resting = False
         if not self._is_due:
             self._rests = 1
-        elif isinstance(self._called, Worker) and not self._called.is_finished:
+        elif isinstance(self._called, Worker) and is_at_work(self._called):
             self._rest()
         elif self._put_off < MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
             self._put_off += 1

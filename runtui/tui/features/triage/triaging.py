@@ -25,7 +25,7 @@ from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store.store import EVERY_RUN, MANY_RUNS, RunQuery
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import blocks_keys
+from runtui.tui.keys import blocks_keys, is_at_work
 
 _logger: Final = logging.getLogger("runtui.triage")
 
@@ -195,7 +195,7 @@ class Triaging(Feature):
 
     def follow(self) -> None:
         """Take over what another runtui wrote, and report ended snoozes, unless the check before is not done."""
-        if self._check is None or self._check.is_finished:
+        if self._check is None or not is_at_work(self._check):
             self._check = self.in_worker(self._follow(), "follow the triage memory")
 
     async def _follow(self) -> None:
