@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from textual.widgets import Input
@@ -40,7 +41,7 @@ async def test_no_key_waits_for_a_worker_that_is_cancelled_before_it_starts(open
 
         # In the next turn of the event loop keys begin to wait for the worker; it is cancelled, then it would start.
         asyncio.get_running_loop().call_soon(cancel)
-        worker: Worker[None] = session.app.screen.run_worker(asyncio.sleep(0), group=blocks_keys("test"))
+        worker: Worker[None] = session.app.screen.run_worker(partial(asyncio.sleep, 0), group=blocks_keys("test"))
         await asyncio.wait_for(waiting, PATIENCE / 2)
 
 
