@@ -63,9 +63,10 @@ class CollectionPage(NamedTuple):
     def texts(self) -> list[str] | None:
         """Return the JSON of each item as received, in ASCII on one line; None if the body does not simply show it.
 
-        The body is cut at each "},{", which may also be within an item. Such a cut leaves a piece that is no JSON, or
-        one piece too many: then another piece is two items, since there is white space between these. So the number of
-        pieces is compared, and the first piece, the last one and those with an object in them are parsed again.
+        The body is cut at each "},{". A cut within an item would make one piece too many, unless another cut is missing
+        because white space stands between two items; the piece of these two has a "{" in it, as has one that is cut
+        within an array of objects. So the pieces are counted, and the first, the last and those with a "{" are parsed
+        again.
         """
         body = self.exchange.response_body
         if not body.isascii() or any(sign in body for sign in (b"\\", b"\n", b"\r")):

@@ -186,7 +186,8 @@ def _review(workspace: Workspace, bulk: BulkDraft) -> Iterator[str]:
     yield from (f"  {name:{width}}  {before} → {after}" for name, before, after in changes)
     if bulk.action is not None and not changes:
         yield f"  {bulk.action.words}"
-    yield from (f"{also_sent}." for also_sent in (bulk.also_sent(),) if also_sent)
+    if also_sent := bulk.also_sent():
+        yield f"{also_sent}."
     if not bulk.is_one and (words := bulk.left_out_words()):
         yield f"Left out: {words}."
     yield from bulk.notes

@@ -11,7 +11,9 @@ from textual.worker import Worker
 
 from runtui.domain.draft import Draft
 from runtui.keys.actions import ACTIONS
+from runtui.services.foreground import Foreground
 from runtui.tui.keys import blocks_keys
+from runtui.tui.screens.view import Throttle
 from runtui.tui.widgets.line_table import LineTable
 from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
@@ -43,6 +45,21 @@ async def test_no_key_waits_for_a_worker_that_is_cancelled_before_it_starts(open
         asyncio.get_running_loop().call_soon(cancel)
         worker: Worker[None] = session.app.screen.run_worker(partial(asyncio.sleep, 0), group=blocks_keys("test"))
         await asyncio.wait_for(waiting, PATIENCE / 2)
+
+
+async def test_a_redraw_waits_for_no_such_worker_either(open_session: Opener) -> None:
+    calls: list[Worker[None]] = []
+
+    def call() -> Worker[None]:
+        calls.append(session.app.screen.run_worker(partial(asyncio.sleep, 0)))
+        calls[-1].cancel()
+        return calls[-1]
+
+    async with open_session(runs=12) as session:
+        throttle = Throttle(session.app, Foreground(), call)
+        throttle.ask()
+        throttle.ask()
+        await session.until(lambda: len(calls) == 2)
 
 
 @manners

@@ -236,22 +236,26 @@ async def test_a_forbidden_workflow_is_reported_and_the_others_stay(open_session
         assert f"{total} of {total} workflows could not be read." in session.status.text
 
 
+async def all_offered(session: Session) -> Sequence[Person]:
+    """Wait until all results are read, and the question offers the people of all; return these."""
+    results, choices = session.workspace.results, session.find(PeopleView).query_one(ChoiceList)
+    await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
+    known = session.workspace.store.people("", 50)
+    await session.until(lambda: [str(line.prompt) for line in choices.options] == person_lines(known))
+    return known
+
+
 async def test_the_question_shows_people_as_they_become_known_and_moves_with_the_arrows(open_session: Opener) -> None:
     async with open_session(runs=60) as session:
         await session.type("/no such run")
         await session.press("enter")
         assert session.runs.table.total == 0, "the question is about all runs, whatever the list shows"
         await session.type("@")
-        asking = session.find(PeopleView)
-        results = session.workspace.results
-        await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
-        known = session.workspace.store.people("", 50)
-        choices = asking.query_one(ChoiceList)
-        await session.until(lambda: [str(line.prompt) for line in choices.options] == person_lines(known))
+        asking, known = session.find(PeopleView), await all_offered(session)
         await session.press("down", "down", "up")
         asking.search()
         await session.settled()
-        assert choices.highlighted == 1, "more may become known: the cursor stays on its person"
+        assert asking.query_one(ChoiceList).highlighted == 1, "more may become known: the cursor stays on its person"
         await session.press("enter")
         await session.until(lambda: session.view == "person")
         assert session.find(PersonView).person == known[1]
@@ -263,12 +267,7 @@ async def test_the_question_for_an_on_demand_run_shows_people_as_they_become_kno
         await session.press("o")
         await session.until(lambda: session.view == "overview" and "Onboard" in session.text())
         await session.press("a", "G", "k", "enter")
-        asking = session.find(PeopleView)
-        results = session.workspace.results
-        await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
-        known = session.workspace.store.people("", 50)
-        choices = asking.query_one(ChoiceList)
-        await session.until(lambda: [str(line.prompt) for line in choices.options] == person_lines(known))
+        await all_offered(session)
 
 
 @pytest.mark.parametrize(("most", "title"), [(3, "People  3"), (2, "People  2+")])
