@@ -47,7 +47,7 @@ CONCURRENT_WORKFLOWS: Final = 4
 """Workflows listed at once: enough to hide the round trip, few enough not to be throttled."""
 
 LISTING_SHARE: Final = 10
-"""The rest after a listing lasts at least this many times as long as the listing."""
+"""The rest after a listing lasts at least this many times as long as the listing kept the service busy."""
 
 LONGEST_PAGE_WAIT: Final = 60.0
 """The longest wait for one page, in seconds, even if the server's Retry-After is longer."""
@@ -148,6 +148,9 @@ class _Listing:
     """The state and the result of one listing."""
 
     number: int
+    last_page_at: float
+    """The arrival of the last page, in the event loop's time; before the first one, the beginning. (The wait for one
+    failing workflow may be longer.)"""
     backoff: Backoff
     names: Mapping[str, str] = field(default_factory=dict)
     """The name of each workflow, by id."""
@@ -184,12 +187,10 @@ class Refresh:
         self._task: asyncio.Task[None] | None = None
         self._has_failed = False
         """True if the last listing read nothing."""
-        self._last_page_at = 0.0
-        """The arrival of the last page, in the event loop's time."""
+        self._took = 0.0
+        """How long the last listing kept the service busy, in seconds; 0 if that says nothing about the next one."""
         self._has_filter = True
         """False once the service has refused to list only changes."""
-        self._next_is_short = False
-        """True if the last listing read all runs of some workflow but the next one requests only changes."""
         self.is_broken = False
         """True after a defect ended the listing for good; `progress` has the fault."""
         self.progress = Progress()
@@ -245,10 +246,10 @@ class Refresh:
         """
         full, self._full_asked = full or self._full_asked, False
         self._asked = False
-        self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
         self._announce(listing=True)
-        listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=LONGEST_PAGE_WAIT))
+        began = asyncio.get_running_loop().time()
+        listing = _Listing(self._store.next_listing(), began, Backoff(self._announce_wait, longest=LONGEST_PAGE_WAIT))
         try:
             await self._list_workflows(listing)
             if listing.known:  # most runs are stored already, so sorting can begin
@@ -259,7 +260,8 @@ class Refresh:
             await asyncio.to_thread(self._store.complete_orders, sorts and {*sorts, BY_ID, HISTORIES})
         except RuntuiError as error:
             listing.fault = error
-        self._next_is_short = listing.was_full and listing.is_known and self._has_filter
+        next_is_shorter = listing.was_full and listing.is_known and self._has_filter  # it requests only changes
+        self._took = 0.0 if next_is_shorter else listing.last_page_at - began - listing.backoff.seconds_of_all
         read = listing.names.keys() - {missing.workflow_id for missing in listing.missing}
         self._has_failed = listing.fault is not None or (bool(listing.names) and not read)
         fault = f", {listing.fault}" if listing.fault else ""
@@ -364,7 +366,7 @@ class Refresh:
         async for rows in self._client.each_page_of_runs(workflow_id, put, changed_since=since, pace=pace):
             if since is None and rows:
                 self.up_to_date.announce(UpToDate(workflow_id, rows))
-            self._last_page_at = asyncio.get_running_loop().time()
+            listing.last_page_at = asyncio.get_running_loop().time()
             await self._may_go_on.wait()
 
     async def _write(self, put: Callable[..., None], *what: Any) -> None:
@@ -379,16 +381,13 @@ class Refresh:
     async def _loop(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
             await self.list_once()
             with suppress(RuntuiError):  # the next listing reports it
                 if self._store.count(EVERY_RUN) >= MANY_RUNS:
                     await asyncio.to_thread(self._store.connections.release_pages)
                     await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
                     await asyncio.to_thread(return_free_memory)
-            # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.
-            took = 0.0 if self._next_is_short else self._last_page_at - began
-            rest = rest_seconds(self._interval, took, has_failed=self._has_failed)
+            rest = rest_seconds(self._interval, self._took, has_failed=self._has_failed)
             _logger.info("next listing in %.0f s", rest)
             await self._rest_until(loop.time() + rest)
 
@@ -433,5 +432,6 @@ def _ticks(moment: datetime | None) -> int | None:
 
 
 def rest_seconds(interval: float, took: float, *, has_failed: bool) -> float:
-    """Return the seconds to rest after a listing that `took` seconds; `has_failed` if it read nothing."""
+    """Return the seconds to rest after a listing that kept the service busy for `took` seconds; `has_failed` if it read
+    nothing."""
     return max(interval, took * LISTING_SHARE, REST_AFTER_FAILURE if has_failed else 0.0)

@@ -196,3 +196,32 @@ async def test_a_wait_for_one_workflow_does_not_lengthen_the_interval(
     assert await took.get() == 0.0, "from the first page to the last"
     assert now[0] >= 40.0
     await refresh.stop()
+
+
+async def test_waits_that_the_service_asks_for_do_not_lengthen_the_rest(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = FakeGraph(joiner=[[run("a")]], leaver=[[run("b")]])
+    graph.busy["joiner"] = [refused(429, "40"), refused(503, "20")]
+    took: asyncio.Queue[float] = asyncio.Queue()
+
+    def rest(_interval: float, seconds: float, **_: bool) -> float:
+        took.put_nowait(seconds)
+        return NEVER
+
+    monkeypatch.setattr(refresh_module, "rest_seconds", rest)
+    loop, sleep = asyncio.get_running_loop(), asyncio.sleep
+    began = now = loop.time()
+
+    async def pass_time(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        await sleep(0)
+
+    monkeypatch.setattr(loop, "time", lambda: now)
+    monkeypatch.setattr(asyncio, "sleep", pass_time)
+    refresh = Refresh(graph, store, interval=NEVER)
+    refresh.start()
+    assert await took.get() == pytest.approx(0.0)
+    assert now - began == pytest.approx(60.0)
+    await refresh.stop()

@@ -284,12 +284,14 @@ async def test_a_wait_that_many_answers_ask_for_at_once_is_announced_once(
 ) -> None:
     clock = Clock(monkeypatch)
     told: list[Wait | None] = []
-    pace = Pace(Backoff(told.append))
+    backoff = Backoff(told.append)
+    pace = Pace(backoff)
     for _ in range(20):
         assert pace.retry(read(status, "5"), 1)
         clock.now += 0.001
     assert pace.retry(read(status, "9"), 1)
     assert [wait and wait.exchange.response_header("Retry-After") for wait in told] == ["5", "9"]
+    assert backoff.seconds_of_all == pytest.approx(9.02 if status == 503 else 0.0), "no second counts twice"
 
 
 async def test_a_failed_workflow_causes_no_wait_but_a_busy_service_does() -> None:
