@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any, Final
 
 import httpx
@@ -17,7 +18,7 @@ from runtui.auth.msal_client import MsalClient
 from runtui.auth.signin import SignIn
 from runtui.config import read_config
 from runtui.domain.draft import Draft
-from runtui.domain.times import now_ticks
+from runtui.domain.times import UNIX_EPOCH_TICKS, now_ticks
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.store.store import EVERY_RUN
@@ -271,7 +272,11 @@ async def compare(open_session: Opener, folder: Path, seed: int) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_depends_on_the_time_that_keys_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine they may take longer than a request may, or than a sentence stays."""
+    """On a busy machine they may take longer than a request may, than a sentence stays, or than until the next run of a
+    workflow is overdue.
+    """
+    held = SimpleNamespace(time_ns=lambda: (_NOW - UNIX_EPOCH_TICKS) * 100)
+    monkeypatch.setattr("runtui.domain.times.time", held)
     monkeypatch.setattr("runtui.graph.transport.REQUEST_SECONDS", 3_600.0)
     monkeypatch.setattr("runtui.tui.screens.frame.READING_SECONDS", 3_600.0)
 
