@@ -99,10 +99,10 @@ SIMULTANEOUS_SCOPES: Final[tuple[frozenset[Scope], ...]] = (
 """The sets of scopes whose keys work at the same time."""
 
 Need = Literal[
-    "", "run", "row", "row or run", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
-    "bulk change", "open change", "failed change", "done change", "journal entry", "any entry", "undoable entry",
-    "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code", "demo", "search",
-    "shell", "view 7", "view 8", "view 9",
+    "", "run", "runs", "row", "row or run", "marks", "writing", "editing", "form", "valid change", "change",
+    "waiting change", "bulk change", "open change", "failed change", "done change", "journal entry", "any entry",
+    "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code",
+    "demo", "search", "shell", "view 7", "view 8", "view 9",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
@@ -246,15 +246,15 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
     "run": (
         Action("edit", "edit", "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
         Action("undo", "undo", "undo", "Undo the last change to this run.", 71, "editing", hinted="own change"),
-        Action("watch", ("W",), "watch", "Toggle the bell for when the run, or each marked run, ends.", needs="run"),
+        Action("watch", ("W",), "watch", "Toggle the bell for when the run, or each marked run, ends.", needs="runs"),
         Action(
             "act", "act", "actions", "Cancel, reprocess and more, for the run or all marked runs.", 62, hinted="editing"
         ),
         Action("new_run", "new-run", "new run", "Go to the run that reprocesses it.", 86, hinted="new run"),
         Action("next_problem", "next", "next", "Go to the next problem that is not handled.", 62, hinted="row"),
-        Action("handled", ("f",), "handled", "Toggle handled for the run, or for all marked runs.", 40, "run"),
-        Action("snooze", ("b",), "snooze", "Snooze the run, or all marked runs, until later.", needs="run"),
-        Action("note", "note", "note", "Write a note on the run, or on all marked runs.", needs="run"),
+        Action("handled", ("f",), "handled", "Toggle handled for the run, or for all marked runs.", 40, "runs"),
+        Action("snooze", ("b",), "snooze", "Snooze the run, or all marked runs, until later.", needs="runs"),
+        Action("note", "note", "note", "Write a note on the run, or on all marked runs.", needs="runs"),
     ),
     "runs": (
         Action("open_run", "details", "open", "Open the run to see its users.", 85, "run"),

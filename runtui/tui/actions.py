@@ -184,6 +184,7 @@ def _needs_account(now: ActionContext) -> str | None:
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": lambda now: None if now.has_run else NO_RUN,
+    "runs": lambda now: None if now.has_run or now.marked_runs else NO_RUN,
     "row": lambda now: None if now.has_row else NO_ROW,
     "row or run": lambda now: None if now.has_row or now.has_run else NO_ROW,
     "marks": lambda now: None if now.marks else "Nothing is marked.",

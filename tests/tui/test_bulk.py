@@ -52,7 +52,7 @@ async def ended(session: Session) -> None:
     await session.until(lambda: session.view == "results" and "open" not in session.text())
 
 
-async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
+async def test_ten_keys_cancel_forty_failed_runs_and_four_undo_that(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph, messages = forty(), list[Callable[..., object]]()
@@ -74,10 +74,13 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         assert "38 failed  →  canceled" in text
         assert "workflows  38 Onboard" in text
         assert "Type 38 to send" in text
-        await type_keys(session, ["3"], "in one packet")
-        assert graph.patches == []
+        await type_keys(session, [*"380", "enter"], "in one packet")
+        assert "type only 38" in session.text()
+        assert graph.patches == [], "who types a longer number means more runs"
+        await session.press("backspace")
+        assert "enter sends" in session.text()
         messages.clear()
-        await type_keys(session, ["8"], "in one packet")
+        await session.press("enter")
         await ended(session)
         # Each change goes through six states, and a key waits for every message before it.
         assert len(messages) < 3 * 38
@@ -87,7 +90,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         entries = session.workspace.journal.entries()
         assert len(entries) == 38
         assert len({entry.batch for entry in entries}) == 1
-        await type_keys(session, ["u", "3", "8"], "in one packet")
+        await type_keys(session, ["u", "3", "8", "enter"], "in one packet")
         await session.until(lambda: statuses(graph) == {"failed": 38, "inProgress": 2})
         await ended(session)
         assert "38 undos: 38 done." in session.status.text
@@ -103,7 +106,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         assert last.client_request_id in session.app.clipboard
         await type_keys(session, ["escape", "J", "u"], "slowly")
         assert "All 38 changes sent with it" in session.text()
-        await type_keys(session, ["j", "enter", "3", "8"], "in one packet")
+        await type_keys(session, ["j", "enter", "3", "8", "enter"], "in one packet")
         await ended(session)
         assert statuses(graph) == {"canceled": 38, "inProgress": 2}
         assert "38 undos: 38 done." in session.status.text
@@ -184,6 +187,7 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
             await type_keys(session, ["ctrl+u"], "slowly")
             assert "type only 40" not in session.text()
         await session.type("40")
+        await session.press("enter")
         await ended(session)
         (name,) = draft.edits
         sent = {json.dumps(json.loads(body)) for body in graph.patches}
@@ -340,6 +344,7 @@ async def test_each_result_is_shown_and_failed_changes_can_be_retried(open_sessi
         for n in (0, 7, 9):
             graph.runs[f"run-{n}"]["processingStatus"] = "completed"  # somebody else's change
         await session.type("38")
+        await session.press("enter")
         await ended(session)
         assert "38 changes: 35 done, 3 not done." in session.status.text
         assert "Results  38, 3 not done  outcome ↑  processingStatus → canceled" in session.text()
@@ -368,6 +373,7 @@ async def test_a_refusal_holds_the_rest_until_a_person_decides(open_session: Ope
     async with open_session(graph=graph) as session:
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
         await session.type("150")
+        await session.press("enter")
         await session.until(lambda: session.view == "picker")
         held = len(graph.patches)
         assert held < 150
@@ -454,7 +460,9 @@ async def test_a_read_only_session_opens_no_form_of_marked_runs(open_session: Op
 async def test_one_reason_goes_with_every_change(open_session: Opener) -> None:
     graph = forty()
     async with open_session(graph=graph, size=(80, 24), require_why=True) as session:
-        await type_keys(session, ["2", "ctrl+a", "e", "enter", "up", "enter", "ctrl+s", "3", "8"], "in one packet")
+        await type_keys(
+            session, ["2", "ctrl+a", "e", "enter", "up", "enter", "ctrl+s", "3", "8", "enter"], "in one packet"
+        )
         assert session.view == "review"
         assert "requires a reason" in session.status.text
         assert graph.patches == []

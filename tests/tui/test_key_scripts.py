@@ -62,8 +62,8 @@ PHRASES: Final = {
     "people": "a|backspace|down|up|enter|escape|down enter|a n enter|enter enter|> <|f1 escape",
     "users": "enter|enter enter|j enter|/ f a i l e d enter|/ o enter enter|s|I|space j space|U|e|u|escape|G|x|>|J|y y",
     "tasks": "j|enter|enter escape|/ t a s k enter|s s|space|escape|escape escape|e escape|z",
-    "bulk": "ctrl+a|V|j j V|asterisk|U|space j j space e|e escape e|enter down enter|tab tab - 2 h|ctrl+s|ctrl+s y|3 0"
-    "|ctrl+s 3 0|ctrl+s escape|shift+f8 shift+f8|X|R|u|B|B j enter|escape e",
+    "bulk": "ctrl+a|V|j j V|asterisk|U|space j j space e|e escape e|enter down enter|tab tab - 2 h|ctrl+s|ctrl+s y"
+    "|3 0 enter|ctrl+s 3 0 enter|ctrl+s escape|shift+f8 shift+f8|X|R|u|B|B j enter|escape e",
     "palette": "ctrl+p h e l p enter|ctrl+p escape|ctrl+p down down enter|: f i l t e r enter|ctrl+p z z z escape",
 }
 """The keys for each screen: phrases separated by |, each of some keys separated by blanks."""

@@ -85,6 +85,10 @@ async def test_the_same_key_takes_it_back_and_marked_runs_are_handled_together(o
         assert session.text().count("√") == 2
         await session.press("f")
         assert len(handled(session)) == 3, "no mark is left to act on"
+        await session.press("space")
+        session.runs.filter_by("status:quarantined")
+        await session.press("f")
+        assert len(handled(session)) == 2, "marked runs that the filter hides, as for the form"
 
 
 async def test_the_next_is_reached_from_one_run_and_from_the_panel(open_session: Opener) -> None:

@@ -11,6 +11,7 @@ from runtui.services.store.store import RunQuery, Store
 from runtui.tui.resources import WATCHED, run_filter
 from tests import there
 from tests.tui.conftest import Opener, Session
+from tests.tui.wires import Graph
 
 
 def ends_elsewhere(session: Session, run_id: str) -> None:
@@ -55,6 +56,23 @@ async def test_a_watched_run_that_ends_rings_the_bell_once(
         ends(session, first, processingStatus="completed")
         await session.settled()
         assert (rung, first in session.runs.watched) == (["bell"], False)
+
+
+@pytest.mark.parametrize(
+    ("others", "words"), [(1, "1 more watched run ended too."), (2, "2 more watched runs ended too.")]
+)
+async def test_runs_that_end_together_are_reported_in_one_sentence(
+    open_session: Opener, others: int, words: str
+) -> None:
+    graph = Graph()
+    for run in graph.runs.values():
+        run["processingStatus"] = "inProgress"
+    async with open_session(bell=False, graph=graph) as session:
+        await session.press("ctrl+a", "W")
+        for run_id in sorted(graph.runs)[: others + 1]:
+            graph.runs[run_id]["processingStatus"] = "completed"
+        await session.press("ctrl+f5")
+        await session.until(lambda: session.status.text.endswith(words))
 
 
 async def test_the_bell_can_be_turned_off(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,11 @@ def test_a_shorter_text_starts_at_the_left_edge_of_the_window() -> None:
     assert marked(line, 5).rstrip() == "now|"
 
 
+def test_a_line_without_the_focus_marks_where_it_is_cut() -> None:
+    assert LineEdit("a long reason").strip(7, LOOK, has_keys=False).text == "a long…"
+    assert LineEdit("入社入社").strip(6, LOOK, has_keys=False).text == "入社 …"
+
+
 def test_a_wide_letter_at_the_edge_of_a_window_does_not_move_what_is_around() -> None:
     line = line_after("入社入社入社")
     for _ in range(7):

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from runtui.domain.rows import status_look
-from runtui.domain.text import visible
+from runtui.domain.text import count_words, visible
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store.store import Store
@@ -134,9 +134,8 @@ class Listing(Feature):
             return
         watched.difference_update(ended)
         (first, *others) = ended.values()
-        self._chrome.set_status(
-            f"{first}{f' {len(others)} more watched runs have ended.' if others else ''}", "warning"
-        )
+        more = f" {count_words(len(others), 'more watched run')} ended too." if others else ""
+        self._chrome.set_status(f"{first}{more}", "warning")
         self._runs.drawing.ask()
         if self._workspace.settings.bell:
             self._chrome.app.bell()

@@ -1,6 +1,6 @@
 """The review before a write: which runs, which request, which values before and after.
 
-Invariant: only the key of `send`, the Send button or, above MAX_BY_KEY runs, typing their number sends anything. The
+Invariant: only the key of `send`, the Send button or, above MAX_BY_KEY runs, their number and enter send anything. The
 focus starts on *no*, where enter sends nothing. The change, its warnings and what it does not do are always visible;
 the rest can be scrolled to.
 """
@@ -53,7 +53,7 @@ class Review(NamedTuple):
 
     @property
     def number(self) -> str:
-        """The number to type to send, without enter; empty for the two answers *no* and *send*."""
+        """The number to type, before enter sends; empty for the two answers *no* and *send*."""
         return str(count) if (count := len(self.bulk.drafts)) > MAX_BY_KEY else ""
 
     @property
@@ -105,7 +105,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
     class Entered(Message):
-        """Enter was pressed on a part, an answer was clicked, or the number to type was typed."""
+        """Enter was pressed on a part, or an answer was clicked."""
 
         def __init__(self, item: Item) -> None:
             super().__init__()
@@ -158,8 +158,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     def edited(self) -> None:
         self.draw()
         self.post_message(ActionView.Changed())
-        if self.item == "number" and self.has_number:
-            self.action_enter()
 
     def action_walk(self, step: int) -> None:
         """Go to the next part; past the last answer, let Textual go to the next widget."""
@@ -240,6 +238,8 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     def _answers(self, width: int, below: int) -> Strip:
         more, style = f"↓ {below} more" if below > 0 else "", self._style("more")
+        if self.has_number:
+            more = "enter sends"
         if not self.review.number.startswith(self.number.text.strip()):
             more, style = f"type only {self.review.number}", self._style("wrong")
         if self.review.number:

@@ -177,7 +177,7 @@ class LineEdit:
             strip = Strip([Segment(fit(placeholder, width), look.text + look.placeholder)])
             return Strip.join([strip.crop(0, 1).apply_style(look.cursor), strip.crop(1)]) if has_keys else strip
         if not has_keys:
-            return Strip([Segment(self.text, look.text)]).adjust_cell_length(width, look.text)
+            return Strip([Segment(fit(self.text, width), look.text)])
         self.cursor_cell(width)
         end = self.cursor + 1
         while end < len(self.text) and not cell_len(self.text[end]):
