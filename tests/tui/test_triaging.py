@@ -132,6 +132,31 @@ async def test_a_snooze_and_a_note_are_told_in_the_panel_and_found_by_the_filter
         assert (session.runs.table.total, under_cursor(session)) == (1, run_id)
 
 
+async def test_an_empty_line_keeps_notes_that_differ_and_removes_one_that_all_have(open_session: Opener) -> None:
+    async with open_session(size=(120, 40)) as session:
+        await session.press("m")
+        await session.type("ask HR")
+        await session.press("enter", "space", "down", "space")
+        marked = session.runs.table.marks
+
+        def noted() -> list[str]:
+            rows = session.workspace.triage.rows(list(marked))
+            return sorted(row.triage.note for row in rows if row.triage is not None)
+
+        await session.press("m")
+        assert "to keep each" in session.text()
+        await session.press("enter")
+        await session.settled()
+        assert (noted(), session.runs.table.marks) == (["ask HR"], marked)
+        await session.press("m")
+        await session.type("HR knows")
+        await session.press("enter")
+        await session.until(lambda: noted() == ["HR knows"] * 2)
+        session.runs.table.set_marks(marked)
+        await session.press("m", "ctrl+u", "enter")
+        await session.until(lambda: not any(noted()))
+
+
 async def test_a_check_that_takes_longer_than_the_time_between_two_is_not_lost(
     open_session: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,11 +152,16 @@ class Triaging(Feature):
         run_ids = self._targets()
         rows = await asyncio.to_thread(self._workspace.triage.rows, run_ids)
         notes = {row.triage.note if row.triage is not None else "" for row in rows}
-        about = "One line, for you and the next shift; leave it empty to remove the note"
-        question = LineQuestion(
-            f"Note to {self._named(run_ids)}", about, notes.pop() if len(notes) == 1 else "", _check_note
-        )
-        await self._chrome.ask(question, lambda text: self.in_worker(self._note(run_ids, text), _TRIAGE))
+        differ = len(notes) > 1
+        empty = "keep each note" if differ else "remove the note"
+        about = f"One line, for you and the next shift; leave it empty to {empty}"
+        question = LineQuestion(f"Note to {self._named(run_ids)}", about, "" if differ else notes.pop(), _check_note)
+
+        def answered(text: str) -> None:
+            if text or not differ:
+                self.in_worker(self._note(run_ids, text), _TRIAGE)
+
+        await self._chrome.ask(question, answered)
 
     async def _note(self, run_ids: Sequence[str], text: str) -> None:
         await asyncio.to_thread(self._workspace.triage.note, run_ids, text, self._who)
