@@ -107,8 +107,8 @@ class Backoff:
         self._longest = longest
         self._ends: dict[Pace | None, float] = {}
         """When the wait of one job, or (None) of all jobs, ends, in the event loop's time."""
-        self.seconds_of_all = 0.0
-        """How long all jobs have waited, or are to wait, because the service asked them to slow down."""
+        self.seconds_asked_for = 0.0
+        """How long all jobs wait because the service asked them to slow down, in seconds so far."""
 
     def add(self, who: Pace | None, exchange: Exchange, tries: int) -> None:
         """Let `who`, or all jobs (None), wait after the `tries`-th answer to a request."""
@@ -116,7 +116,7 @@ class Backoff:
         now = asyncio.get_running_loop().time()
         end = now + wait.seconds
         if who is None:
-            self.seconds_of_all += max(0.0, end - max(now, self._ends.get(None, now)))
+            self.seconds_asked_for += max(0.0, end - max(now, self._ends.get(None, now)))
         _logger.info("wait %.1f s after try %d of #%d (%s)", wait.seconds, tries, exchange.number, exchange.status)
         if all(end - other >= 1.0 for other in self._ends.values()):
             self._announce(wait)

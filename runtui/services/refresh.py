@@ -149,8 +149,8 @@ class _Listing:
 
     number: int
     last_page_at: float
-    """The arrival of the last page, in the event loop's time; before the first one, the beginning. (The wait for one
-    failing workflow may be longer.)"""
+    """The arrival of the last page, in the event loop's time; before the first one, the beginning. A retry of one
+    failing workflow may go on long after it."""
     backoff: Backoff
     names: Mapping[str, str] = field(default_factory=dict)
     """The name of each workflow, by id."""
@@ -261,7 +261,7 @@ class Refresh:
         except RuntuiError as error:
             listing.fault = error
         next_is_shorter = listing.was_full and listing.is_known and self._has_filter  # it requests only changes
-        self._took = 0.0 if next_is_shorter else listing.last_page_at - began - listing.backoff.seconds_of_all
+        self._took = 0.0 if next_is_shorter else listing.last_page_at - began - listing.backoff.seconds_asked_for
         read = listing.names.keys() - {missing.workflow_id for missing in listing.missing}
         self._has_failed = listing.fault is not None or (bool(listing.names) and not read)
         fault = f", {listing.fault}" if listing.fault else ""
