@@ -11,10 +11,10 @@ import platform
 from datetime import datetime
 from pathlib import Path
 
-from tests.bench import bulk, commands, keys, start, tenant
+from tests.bench import bulk, commands, keys, peer, start, tenant
 from tests.bench.table import HEAD, Result, as_json, measure
 
-ROWS = (*start.ROWS, *keys.ROWS, *commands.ROWS, *bulk.ROWS, *tenant.ROWS)
+ROWS = (*start.ROWS, *keys.ROWS, *commands.ROWS, *bulk.ROWS, *tenant.ROWS, *peer.ROWS)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from tests.bench.start import all_runs
 from tests.bench.stock_app import FORM
 from tests.bench.table import Pairs, Row
 from tests.bench.terminal import DELAY_SECONDS, FOLLOWED_SECONDS, RUNTUI, STOCK, Stopwatch, bytes_of_change
@@ -19,7 +20,7 @@ LIST_COLUMNS = 72
 def list_of(runs: int) -> Iterator[Stopwatch]:
     """Open the list of the demo; yield its terminal when the list is complete and nothing is drawn."""
     with Stopwatch((*RUNTUI, "demo", "--runs", str(runs), "--refresh", "0")) as terminal:
-        terminal.wait_for(rf"{runs:,} runs.*as of|{runs} runs.*as of")
+        terminal.wait_for(all_runs(runs))
         terminal.wait_until_quiet(2.0)
         yield terminal
 
@@ -66,7 +67,7 @@ def form_seen() -> Pairs:
     while True:
         with list_of(240) as ours, stock_table(240) as stock:
             ours.wait_until_quiet(FOLLOWED_SECONDS)
-            yield ours.milliseconds_to("e", r"Edit  \w"), stock.milliseconds_to("e", FORM)
+            yield ours.milliseconds_to(r"Edit  \w", "e"), stock.milliseconds_to(FORM, "e")
 
 
 def sent(key: str, *, after: Sequence[str] = (), back: Sequence[str] = ()) -> Callable[[], Pairs]:

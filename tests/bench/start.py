@@ -22,6 +22,7 @@ from tests.bench.table import Pairs, Row
 from tests.bench.terminal import RUNTUI, STOCK, Stopwatch
 from tests.terminal.sandbox_process import sandbox_process
 
+RUNS = 240
 ROW_OF_A_RUN = r"[✗■] (failed|quarantined) "
 ROW_UNDER_CURSOR = b"\x1b[7m"
 VIEW = "x", r"─ Problems "
@@ -37,13 +38,18 @@ Command = Sequence[str]
 Env = Mapping[str, str]
 
 
+def all_runs(runs: int) -> str:
+    """Return what the list shows when it is complete."""
+    return f"{runs} runs.*as of"
+
+
 @contextmanager
-def with_stored_rows() -> Iterator[tuple[Command, Env]]:
-    """Yield the command of a second session on a server, and its environment; its store has 240 runs."""
-    with sandbox_process(runs=240) as sandbox, TemporaryDirectory() as state:
+def with_stored_rows(runs: int = RUNS) -> Iterator[tuple[Command, Env]]:
+    """Yield the command of a second session on a server, and its environment; its store has the server's runs."""
+    with sandbox_process(runs=runs) as sandbox, TemporaryDirectory() as state:
         command, env = (*RUNTUI, "--root", sandbox.root), {"RUNTUI_STATE": state, "RUNTUI_TOKEN": TOKEN}
         with Stopwatch(command, env=env) as terminal:
-            terminal.wait_for("240 runs.*as of")
+            terminal.wait_for(all_runs(runs))
             terminal.wait_until_quiet(1.0)
             terminal.press("q")
             terminal.wait_for_exit()
@@ -123,7 +129,7 @@ def stalls() -> Pairs:
             found.touch()
             watched = (*STALLS, str(found), *command[len(RUNTUI) :])
             with Stopwatch(watched, env=env) as terminal:
-                terminal.wait_for("240 runs.*as of")
+                terminal.wait_for(all_runs(RUNS))
                 terminal.wait_until_quiet(FIRST_SECONDS)
             lines = found.read_text().splitlines()
             for line in lines:
@@ -138,10 +144,10 @@ def of_the_start(figure: Callable[[Stopwatch], float], *, lists: bool = False) -
     def pairs() -> Pairs:
         with with_stored_rows() as (command, env):
             listing = sys.executable, "-m", "tests.bench.stock_listing", command[-1]
-            stock, sign = (listing, f"{COMPLETE} 240") if lists else ((*STOCK, "static"), READY)
+            stock, sign = (listing, f"{COMPLETE} {RUNS}") if lists else ((*STOCK, "static"), READY)
             while True:
                 with Stopwatch(command, env=env) as ours, Stopwatch(stock, env=env) as reference:
-                    ours.wait_for("240 runs.*as of")
+                    ours.wait_for(all_runs(RUNS))
                     reference.wait_for(sign)
                     ours.wait_until_quiet(2.0)
                     reference.wait_until_quiet(0.1)
@@ -165,5 +171,5 @@ ROWS = (
     Row("longest stall of the loop in the first 3 s", "ms", "the longest that is short", 1, stalls, rounds=3),
     Row("CPU of the whole start", "ms", BARE, 2, of_the_start(CPU)),
     Row("CPU of the whole start", "ms", "DataTable that lists them by httpx", 1, of_the_start(CPU, lists=True)),
-    Row("peak memory with 240 runs", "MiB", BARE, 1.6, of_the_start(PEAK)),
+    Row(f"peak memory with {RUNS} runs", "MiB", BARE, 1.6, of_the_start(PEAK)),
 )

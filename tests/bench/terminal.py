@@ -107,10 +107,10 @@ class Stopwatch(PtyProbe):
         self.wait_for(pattern)
         return (self.last_byte - self.started) * 1000
 
-    def milliseconds_to(self, key: str, pattern: str) -> float:
-        """Return the milliseconds from the press of a key until the pattern is on the screen."""
+    def milliseconds_to(self, pattern: str, *keys: str) -> float:
+        """Press keys and return the milliseconds from the first until the pattern is on the screen."""
         pressed = time.perf_counter()
-        self.press(key)
+        self.press(*keys)
         self.wait_for(pattern)
         return (self.last_byte - pressed) * 1000
 
