@@ -215,3 +215,32 @@ async def test_undo_from_the_journal_returns_to_the_journal(open_session: Opener
         assert session.view == "edit"
         await session.press("escape")
         assert session.view == "runs"
+
+
+async def test_an_undo_that_is_undone_leaves_the_change_to_be_undone_once_more(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        run_id = there(session.runs.table.cursor_id)
+        before = dict(graph.runs[run_id])
+        await change(session)
+        changed = dict(graph.runs[run_id])
+        await session.press("u", "y")
+        await session.until(lambda: "#1 undone" in session.status.text)
+        await session.press("J", "u")
+        await session.until(lambda: session.view == "review")
+        assert "Undo change #2?" in session.text()
+        await session.press("y")
+        await session.until(lambda: "#2 undone" in session.status.text)
+        assert graph.runs[run_id] == changed
+        redo, undo, first = session.workspace.journal.entries()
+        assert (redo.undone_by, undo.undone_by, first.undone_by) == (None, redo.number, None)
+        await session.press("escape")
+        session.app.chrome.panel.choose("run")
+        await session.until(lambda: "changed by you #1" in session.inside(session.panel))
+        assert "undone" not in session.inside(session.panel)
+        await session.press("u")
+        await session.until(lambda: session.view == "review")
+        assert "Undo change #1?" in session.text()
+        await session.press("y")
+        await session.until(lambda: "#1 undone" in session.status.text)
+        assert graph.runs[run_id] == before

@@ -95,6 +95,16 @@ def test_an_undone_change_is_not_undone_again(of_undo: Outcome, is_free: bool, j
     assert why_not(entry) == (None if is_free else f"It is already undone, by #{undo.number}.")
 
 
+@pytest.mark.parametrize("undos", [0, 1, 2, 3, 4])
+def test_an_undo_counts_unless_it_is_undone_itself(undos: int, journal: Journal) -> None:
+    numbers = [recorded(journal).number]
+    for _ in range(undos):
+        numbers.append(recorded(journal, undoes=numbers[-1]).number)
+    undone_by = [there(journal.entry(number)).undone_by for number in numbers]
+    is_undone = [(undos - at) % 2 == 1 for at in range(undos + 1)]
+    assert undone_by == [number + 1 if undone else None for number, undone in zip(numbers, is_undone, strict=True)]
+
+
 async def test_a_run_with_other_values_now_is_left_alone_and_reported(journal: Journal) -> None:
     entry, graph = recorded(journal), FakeGraph()
     graph.held["r1"]["processingStatus"] = "completed"

@@ -446,13 +446,23 @@ _SAME_RUN: Final = "run_id = ? COLLATE NOCASE"
 """The same rule as `graph.root.run_key`: ids are ASCII."""
 _SELECT: Final = """
     SELECT entry.*, (
-        SELECT max(undo.number) FROM entry AS undo WHERE undo.undoes = entry.number AND undo.outcome = 'done'
+        WITH RECURSIVE undo(number, first, is_undone) AS (
+            SELECT max(number), max(number), FALSE FROM entry AS one
+            WHERE one.undoes = entry.number AND one.outcome = 'done'
+            UNION ALL SELECT (
+                SELECT max(number) FROM entry AS next
+                WHERE next.undoes = undo.number AND next.outcome = 'done' AND next.number > undo.number
+            ), first, NOT is_undone FROM undo WHERE undo.number IS NOT NULL
+        )
+        SELECT first FROM undo WHERE number IS NULL AND is_undone
     ) AS undone_by, (
         SELECT max(undo.number) FROM entry AS undo
         WHERE undo.undoes = entry.number AND coalesce(undo.outcome, 'unknown') = 'unknown'
     ) AS undone_perhaps_by
     FROM entry WHERE {condition} ORDER BY number DESC LIMIT ?
 """
+"""Selects entries. An undo counts unless it is undone itself: each step of `undo` goes from an undo to the last undo of
+that. A later number is asked for, so that a damaged file makes no endless chain."""
 
 
 def _update(settlement: Settlement) -> tuple[str, dict[str, Any]]:
