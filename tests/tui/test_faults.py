@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from runtui.tui.features import leaving
-from runtui.tui.features.leaving import Leaving
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
@@ -290,6 +289,23 @@ async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, m
         assert session.app.return_code == 0
 
 
+async def test_quitting_waits_for_a_later_save_too(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "QUIT_SECONDS", 0.05)
+    wire = HeldBack(Graph())
+    async with open_session(wire=wire) as session:
+        await wire.hold_a_save(session)
+        await session.press("q")
+        await session.until(lambda: "outcome is unknown" in session.text())
+        wire.released.set()
+        await session.until(lambda: not session.workspace.saves.active())
+        wire.released.clear()
+        await wire.hold_a_save(session)
+        await session.press("q")
+        assert "Waiting for 1 change in progress" in session.text()
+        assert session.app.return_code is None
+        wire.released.set()
+
+
 async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=TROUBLES["403"][0])
     wire = HeldBack(graph)
@@ -300,7 +316,7 @@ async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: O
         await session.until(lambda: "Access denied" in session.status.text)
         assert "The draft is kept." in session.status.text
         assert "Access denied" in session.inside(session.panel)
-        await session.until(lambda: not session.app.feature[Leaving]._is_waiting)
+        await session.until(lambda: all(worker.group != "quit" for worker in session.app.workers))
         assert session.app.return_code is None
         await session.press("q")
         assert session.app.return_code == 0

@@ -28,7 +28,8 @@ class Leaving(Feature):
         super().__init__(features)
         self.next_profile: Settings | None = None
         """The session to open next; None to leave for good."""
-        self._is_waiting = False
+        self._told_of: frozenset[int] = frozenset()
+        """The numbers of the changes in progress that the person was told of: the same key leaves them."""
 
     def leave(self, next_profile: Settings | None) -> None:
         """Leave once no change is in progress, or when asked a second time, for another profile or (None) for good."""
@@ -41,10 +42,11 @@ class Leaving(Feature):
         self.next_profile = next_profile
         self.stop_asking_all()
         saves = self._workspace.active_saves
-        if not saves or self._is_waiting:
+        numbers = frozenset(save.number for save in saves)
+        if numbers <= self._told_of:
             self._chrome.app.exit(return_code=0)
             return
-        self._is_waiting = True
+        self._told_of = numbers
         words = f"Waiting for {count_words(len(saves), 'change')} in progress; {key_of('quit')} again quits at once."
         self._chrome.set_status(words, "warning", self._is_saving)
         self._chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
@@ -68,7 +70,6 @@ class Leaving(Feature):
             self.next_profile = None
             self._chrome.set_status(_left_open(self._workspace.active_saves), "error", self._is_saving)
             return
-        self._is_waiting = False
         if all(save.active or save.outcome is Outcome.DONE for save in seen):
             self._chrome.app.exit(return_code=0)
         else:
