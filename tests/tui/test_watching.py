@@ -90,3 +90,21 @@ async def test_the_bell_can_be_turned_off(open_session: Opener, monkeypatch: pyt
         ends_elsewhere(session, session.runs.run_id)
         session.workspace.refresh.changed.announce(session.workspace.refresh.progress)
         await session.until(lambda: "has ended: failed" in session.text())
+
+
+async def test_marked_runs_that_are_watched_or_have_ended_are_told_apart(open_session: Opener) -> None:
+    graph = Graph()
+    for run_id in ("run-0", "run-1"):
+        graph.runs[run_id]["processingStatus"] = "inProgress"
+    async with open_session(graph=graph) as session:
+        session.runs.table.set_marks(frozenset({"run-0"}))
+        await session.press("W")
+        session.runs.table.set_marks(frozenset({"run-0", "run-1", "run-2"}))
+        await session.press("W")
+        assert session.status.text == "Watching 2 runs until they end; 1 ended already."
+        await session.press("W")
+        assert session.status.text == "No longer watched."
+        assert session.runs.watched == set()
+        session.runs.table.set_marks(frozenset({"run-2", "run-3"}))
+        await session.press("W")
+        assert session.status.text == "These runs have already ended."

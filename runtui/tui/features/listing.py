@@ -107,19 +107,19 @@ class Listing(Feature):
     # W: watched runs
 
     def action_watch(self) -> None:
-        """Report the end of the run, or of each marked run; if all are watched, stop watching."""
+        """Report the end of the run, or of each marked run; if all that go on are watched, stop watching."""
         run_id = self._chrome.pin_run()
         marked = self._runs.table.marks if self._chrome.front.view is self._runs else ()
         chosen = set(marked) or {run_id or ""}
         watched, store = self._runs.watched, self._workspace.store
-        if chosen <= watched:
-            watched -= chosen
+        going_on = {run_id for run_id in chosen if _end_of(store, run_id) == ""}
+        if going_on and going_on <= watched:
+            watched -= going_on
             words = "No longer watched."
+        elif len(watched | going_on) > MAX_WATCHED:
+            self._chrome.set_status(f"At most {MAX_WATCHED} runs are watched.", "warning")
+            return
         else:
-            going_on = {run_id for run_id in chosen - watched if _end_of(store, run_id) == ""}
-            if len(watched | going_on) > MAX_WATCHED:
-                self._chrome.set_status(f"At most {MAX_WATCHED} runs are watched.", "warning")
-                return
             watched |= going_on
             words = _watching_words(len(going_on), len(chosen))
         self._chrome.set_status(words)
@@ -173,5 +173,5 @@ def _watching_words(watched: int, chosen: int) -> str:
     if not watched:
         return "This run has already ended." if chosen == 1 else "These runs have already ended."
     what = "the run until it ends" if watched == 1 else f"{watched} runs until they end"
-    more = f"; {chosen - watched} ended already, or are watched" if chosen > watched else ""
+    more = f"; {chosen - watched} ended already" if chosen > watched else ""
     return f"Watching {what}{more}."
