@@ -184,7 +184,10 @@ async def test_columns_are_chosen_moved_and_given_back_to_the_width(open_session
         assert titles(session) == ["workflow", "start", "users", "updated", "✗users"]
         await session.press("C", "plus", "enter")
         assert titles(session)[:2] == ["start", "workflow"]
-        await session.press("C", "0", "enter")
+        await session.press("C", "0")
+        shown = [line.split()[1] for line in session.text().splitlines() if line.strip().startswith("■")]
+        assert shown == automatic
+        await session.press("enter")
         assert not session.runs.list.chosen
         assert titles(session) == automatic
 

@@ -60,8 +60,8 @@ class Arranging(Feature):
         if listed is None:
             return
         columns, is_of_runs = listed.resource.columns, listed is self._runs.list
-        in_sight = {column.key for column, _ in listed.table.arrangement.layout(listed.table.size.width)}
-        shown = tuple(column.key for column in columns if column.key in in_sight)
+        fitting = {column.key for column, _ in listed.arranged(0, chosen=()).layout(listed.table.size.width)}
+        automatic = tuple(column.key for column in columns if column.key in fitting)
 
         def chosen(keys: tuple[str, ...]) -> None:
             listed.choose(keys)
@@ -70,7 +70,7 @@ class Arranging(Feature):
             else:
                 self._preferences.keep(columns={**self._preferences.kept.columns, str(listed.name): keys})
 
-        await self._chrome.ask(ColumnChooser(columns, listed.chosen, shown), chosen)
+        await self._chrome.ask(ColumnChooser(columns, listed.chosen, automatic), chosen)
 
     # Views
 

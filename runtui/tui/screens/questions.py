@@ -210,7 +210,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     Args:
         columns: All columns of the list.
         chosen: The keys of the columns chosen before, in order; empty for as many as fit.
-        shown: The keys of the visible columns.
+        automatic: The keys of the columns that fit.
     """
 
     scope = "columns"
@@ -218,12 +218,12 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     holds_letters = True
     opens = "toggle_column"
 
-    def __init__(self, columns: Sequence[Column[Any]], chosen: Sequence[str], shown: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[Column[Any]], chosen: Sequence[str], automatic: Sequence[str]) -> None:
         super().__init__()
         self._columns = {column.key: column for column in columns}
         self._is_automatic = not chosen
-        self._in_sight = tuple(shown)
-        self._begin(chosen or shown)
+        self._automatic = tuple(automatic)
+        self._begin(chosen or automatic)
 
     def _begin(self, chosen: Sequence[str]) -> None:
         """List the chosen columns in their order, then all others."""
@@ -276,7 +276,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
 
     def action_automatic(self) -> None:
         self._is_automatic = True
-        self._begin(self._in_sight)
+        self._begin(self._automatic)
         self._draw(0)
 
     def action_keep_columns(self) -> None:

@@ -132,11 +132,13 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.chosen = tuple(key for key in keys if key in self.resource.by_key)
         self.set_columns(self.arranged(first=0))
 
-    def arranged(self, first: int | None = None) -> Arrangement[RowT]:
-        """Return the chosen columns, scrolled right by `first` columns (None: as now)."""
-        shown = chosen_columns(self.resource.columns, self.chosen)
+    def arranged(self, first: int | None = None, chosen: tuple[str, ...] | None = None) -> Arrangement[RowT]:
+        """Return the columns with the keys in `chosen` (None: the chosen ones), scrolled right by `first` columns
+        (None: as now)."""
+        keys = self.chosen if chosen is None else chosen
         now = self.table.arrangement.first or 0
-        return Arrangement(shown, self.needs, bool(self.chosen), now if first is None else first)
+        columns = chosen_columns(self.resource.columns, keys)
+        return Arrangement(columns, self.needs, bool(keys), now if first is None else first)
 
     def measure(self, rows: Sequence[RowT]) -> None:
         """Set the column widths for rows that are about to be shown."""
@@ -253,8 +255,8 @@ class ReadList(RowList[RowT, RowId]):
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
 
-    def arranged(self, first: int | None = None) -> Arrangement[RowT]:
-        shown = super().arranged(first)
+    def arranged(self, first: int | None = None, chosen: tuple[str, ...] | None = None) -> Arrangement[RowT]:
+        shown = super().arranged(first, chosen)
         return shown if self._with_more is None else shown._replace(columns=self._with_more(shown.columns), first=None)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
