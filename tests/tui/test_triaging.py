@@ -204,3 +204,22 @@ async def test_marks_of_another_runtui_and_ended_snoozes_are_shown_by_themselves
         await session.until(lambda: "1 snooze ended" in session.status.text)
         assert session.runs.table.total == 5
         assert "» ✗ failed" in session.text()
+
+
+@pytest.mark.parametrize("is_marked", [True, False], ids=["marked runs", "an opened run"])
+async def test_nothing_is_noted_or_marked_on_runs_that_are_gone(open_session: Opener, is_marked: bool) -> None:
+    graph = queue()
+    async with open_session(graph=graph, size=(80, 24)) as session:
+        run_id = under_cursor(session)
+        await session.press(*(["space", "space"] if is_marked else ["enter"]))
+        gone = session.runs.table.marks or {run_id}
+        for name in gone:
+            del graph.runs[name]
+        await session.press("ctrl+f5")
+        await session.until(lambda: session.workspace.store.get(run_id) is None)
+        words = "These runs are no longer in the list." if is_marked else "This run is no longer in the list."
+        for keys in (["m"], ["f"], ["b", "enter"], *([] if is_marked else [["W"]])):
+            session.app.chrome.set_status("")
+            await session.press(*keys)
+            assert session.status.text == words
+        assert not handled(session)

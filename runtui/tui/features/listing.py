@@ -110,6 +110,8 @@ class Listing(Feature):
         """Report the end of the run, or of each marked run; if all that go on are watched, stop watching."""
         run_id = self._chrome.pin_run()
         marked = self._runs.table.marks if self._chrome.front.view is self._runs else ()
+        if not marked and self._chrome.stored_run(run_id or "") is None:
+            return
         chosen = set(marked) or {run_id or ""}
         watched, store = self._runs.watched, self._workspace.store
         going_on = {run_id for run_id in chosen if _end_of(store, run_id) == ""}

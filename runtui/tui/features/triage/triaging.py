@@ -142,6 +142,9 @@ class Triaging(Feature):
     async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NO_TIME) -> None:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
         marked = await asyncio.to_thread(self._workspace.triage.set_state, run_ids, state, self._who, until=until)
+        if not marked:
+            self._say_gone(run_ids)
+            return
         self._show(run_ids)
         left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes to the next one")
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
@@ -151,6 +154,9 @@ class Triaging(Feature):
 
         run_ids = self._targets()
         rows = await asyncio.to_thread(self._workspace.triage.rows, run_ids)
+        if not rows:
+            self._say_gone(run_ids)
+            return
         notes = {row.triage.note if row.triage is not None else "" for row in rows}
         differ = len(notes) > 1
         empty = "keep each note" if differ else "remove the note"
@@ -176,6 +182,10 @@ class Triaging(Feature):
             return sorted(self._runs.table.marks)
         run_id = self._chrome.pin_run()
         return [run_id] if run_id is not None else []
+
+    def _say_gone(self, run_ids: Sequence[str]) -> None:
+        are = "This run is" if len(run_ids) == 1 else "These runs are"
+        self._chrome.front.set_status(f"{are} no longer in the list.", "warning")
 
     def _named(self, run_ids: Sequence[str]) -> str:
         """Name one run by its workflow, several by their number."""
