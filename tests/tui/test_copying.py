@@ -158,3 +158,14 @@ async def test_a_text_can_be_shown_alone_or_written_to_a_file(open_session: Open
         assert session.app.clipboard == ""
         await session.press("y", *"jjj", "t", "g", "enter")
         await session.until(lambda: session.app.clipboard == run_id)
+
+
+async def test_a_preview_has_four_lines_and_a_mark_where_it_is_cut(open_session: Opener) -> None:
+    async with open_session(size=(60, 16)) as session:
+        await session.press("y", "slash", *"curl", "enter")
+        about = session.find("#picker-about")
+        assert (about.size.height, session.inside(about).rstrip()[-1]) == (4, "…")
+        await session.pilot.resize_terminal(80, 24)
+        assert there(session.runs.run_id) in "".join(session.inside(about).split())
+        await session.press("slash", "ctrl+u", *"portal", "enter")
+        assert about.size.height == 1

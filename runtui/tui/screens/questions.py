@@ -24,6 +24,7 @@ from runtui.tui.filtering import cells_to_search
 from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, fit
+from runtui.tui.widgets.chrome import ShortText
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
@@ -78,7 +79,6 @@ class Picker(ActionView[Value]):
     holds_letters = True
     BINDINGS = bindings("picker", "copies", "question")
     opens = "choose"
-    DEFAULT_CSS = "Picker Static { max-height: 4; }"
 
     def __init__(
         self,
@@ -103,10 +103,10 @@ class Picker(ActionView[Value]):
 
     def compose(self) -> ComposeResult:
         if self._about:
-            yield Static(content(self._about), markup=False)
+            yield ShortText(self._about)
         yield self._filter_bar
         yield ChoiceList(id="picker-list")
-        yield Static(id="picker-about", markup=False)
+        yield ShortText(id="picker-about")
 
     def on_mount(self) -> None:
         self._show(self._choices)
@@ -120,9 +120,9 @@ class Picker(ActionView[Value]):
 
     def _show_about(self) -> None:
         words = choice.about if (choice := self.under_cursor) is not None else _CHOICES.nothing_found
-        about = self.query_one("#picker-about", Static)
+        about = self.query_one("#picker-about", ShortText)
         about.display = bool(words)
-        about.update(content(words))
+        about.text = content(words)
 
     def title(self) -> Content:
         return self._title

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
@@ -281,6 +281,28 @@ class StatusLine(Widget):
     def render(self) -> RenderResult:
         said = Content(f"{_SIGNS[self._severity]} ") + content(self.text)
         return in_lines(said, max(1, self.app.size.width - 2), _STATUS_LINES)
+
+
+_TEXT_LINES: Final = 4
+"""The most lines of a text beside choices."""
+
+
+class ShortText(Widget):
+    """A text beside choices, which need the room: of a few lines, with an ellipsis where it is cut."""
+
+    DEFAULT_CSS = "ShortText { height: auto; padding: 0 1; }"
+
+    text: reactive[Content] = reactive(Content(), layout=True)
+
+    def __init__(self, text: object = "", *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.set_reactive(ShortText.text, content(text))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - as Textual calls it
+        return min(_TEXT_LINES, len(self.text.wrap(max(1, width), overflow="fold")))
+
+    def render(self) -> RenderResult:
+        return in_lines(self.text, max(1, self.content_size.width), _TEXT_LINES)
 
 
 class HintBar(Widget):

@@ -16,7 +16,7 @@ from typing import Final
 from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input
 from textual.worker import Worker
 
 from runtui.domain.columns import ESSENTIAL, Column
@@ -33,6 +33,7 @@ from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView, Throttle
 from runtui.tui.text import content
+from runtui.tui.widgets.chrome import ShortText
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.widgets.row_list import ReadList
@@ -62,10 +63,7 @@ class PeopleView(ActionView[Person]):
     asked_by = "people"
     leaves_panel = True
     opens = "choose_person"
-    DEFAULT_CSS = """
-    PeopleView #people-input { padding: 0 1; }
-    PeopleView Static { max-height: 4; }
-    """
+    DEFAULT_CSS = "PeopleView #people-input { padding: 0 1; }"
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
@@ -80,7 +78,7 @@ class PeopleView(ActionView[Person]):
         # It is not found by a query: a search may end while the view is being closed.
         self._input = LineInput(placeholder="name, sign-in name or id", id="people-input")
         self._people = ChoiceList(id="people-list")
-        self._about = Static(id="people-about", markup=False)
+        self._about = ShortText(id="people-about")
 
     def compose(self) -> ComposeResult:
         yield self._input
@@ -106,7 +104,7 @@ class PeopleView(ActionView[Person]):
         try:
             found = await asyncio.to_thread(self._workspace.store.people, text, MAX_FOUND + 1)
         except RuntuiError as error:
-            self._about.update(content(error))
+            self._about.text = content(error)
             return
         about = triage_words.found_people(text, len(found), MAX_FOUND, self._workspace.results.progress)
         self._more, found = "+" if len(found) > MAX_FOUND else "", found[:MAX_FOUND]
@@ -116,7 +114,7 @@ class PeopleView(ActionView[Person]):
         self._found, self._sought = found, text
         at_chosen = (index for index, person in enumerate(found) if chosen and person.id == chosen)
         people.show(triage_words.person_lines(found), next(at_chosen, 0) if found else None)
-        self._about.update(content(about))
+        self._about.text = content(about)
         self.post_message(self.Changed())
 
     @on(Input.Changed)
