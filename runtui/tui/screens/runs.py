@@ -193,7 +193,7 @@ class RunsView(ActionView[None]):
             self.show_settings(without_filter(self.settings, self._workspace.preferences.kept.views))
         else:
             self._chrome.panel.is_open = False
-            self._chrome.front.zoom(False)
+            self._chrome.zoom(False)
             self._chrome.set_status("")
 
     def filter_by(self, text: str, words: str = "", go_back: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -179,7 +179,7 @@ class Acting(Feature):
     async def _show_preview(self, workflow_id: str) -> None:
         answer = await self._workspace.client.preview_task_failures(workflow_id)
         words, is_good = write_words.preview_result(answer)
-        self._chrome.panel.is_open = True
+        self._chrome.show_panel()
         self._chrome.panel.show_exchange(answer.exchange)
         self._chrome.set_status(words, "success" if is_good else "warning")
 

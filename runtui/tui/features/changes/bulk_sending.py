@@ -323,7 +323,7 @@ class BulkSending(Feature):
         journal, entry = self._workspace.journal, None
         if number is not None and row.outcome is not None:  # else the entry tells of an earlier try
             entry = await self.in_thread(lambda: journal.entry(number))
-        panel.is_open = True
+        self._chrome.show_panel()
         if entry is not None:
             panel.show_entry(entry)
         else:
