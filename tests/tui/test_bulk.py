@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -272,6 +273,8 @@ async def test_the_review_of_many_says_all_that_changes_on_a_small_screen(open_s
         words = session.words
         assert "15 failed, 5 completed, 5 inProgress, 15 with 3 other values → queued" in words
         assert "Type 40 to send" in words
+        await type_keys(session, "40", "in one packet")
+        assert re.search(r"↓ \d+ more · enter sends", session.words)
         await type_keys(session, ["escape", "escape", "e"], "in one packet")
         assert there(session.draft).edits["processingStatus"].value == "queued", "nothing typed is lost"
         assert graph.patches == []
@@ -321,6 +324,17 @@ async def test_rows_that_change_places_leave_the_response_in_front(open_session:
         assert view.list.row.save.run_id != first.run_id
         assert session.panel.tab == "response", "nobody has moved the cursor"
         wire.release()
+
+
+async def test_the_panel_shows_no_run_beside_results_that_the_filter_hides(open_session: Opener) -> None:
+    async with open_session(graph=forty()) as session:
+        await session.press("space", "space", "e", "enter", "up", "enter", "ctrl+s", "y")
+        await ended(session)
+        session.app.chrome.panel.choose("run")
+        await session.panel_rested()
+        assert "run-" in session.inside(session.panel)
+        await session.press("slash", *"zzz")
+        assert session.inside(session.panel).split("\n", 1)[1].strip() == "No change is selected."
 
 
 async def test_a_response_that_was_left_on_its_way_is_reported_beside_another_list(open_session: Opener) -> None:

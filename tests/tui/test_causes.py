@@ -75,6 +75,33 @@ async def test_two_keys_lead_to_all_runs_of_the_commonest_cause_and_one_back(
         assert session.runs.filter_text == ""
 
 
+async def test_the_runs_of_a_cause_are_in_front_also_if_a_run_was_open(open_session: Opener) -> None:
+    async with open_session() as session:
+        await session.press("2", "enter", "c")
+        await all_read(session)
+        await session.press("enter")
+        assert session.view == "runs"
+        assert "cause:" in session.runs.filter_text
+        await session.press("escape")
+        assert session.view == "causes"
+
+
+async def test_back_from_the_runs_of_a_workflow_the_runs_of_a_cause_are_not_listed_for_good(
+    open_session: Opener,
+) -> None:
+    async with open_session() as session:
+        session.runs.filter_by("is:problem")
+        await session.press("c")
+        await all_read(session)
+        await session.press("enter", "o", "enter")
+        assert session.runs.filter_text.startswith("wf=")
+        await session.press("escape")
+        assert session.view == "overview"
+        await session.press("escape")
+        assert (session.view, session.runs.filter_text) == ("runs", "is:problem")
+        assert session.workspace.preferences.kept.runs.filter == "is:problem"
+
+
 async def test_keys_typed_at_once_find_the_causes_that_are_known(open_session: Opener) -> None:
     async with open_session(runs=120) as session:
         await session.press("c")

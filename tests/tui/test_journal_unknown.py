@@ -151,6 +151,18 @@ async def test_a_journal_that_vanishes_stops_what_would_be_sent_and_says_so(
         assert [entry.number for entry in session.workspace.journal.entries()] == [1]
 
 
+async def test_keys_that_need_a_journal_that_vanished_say_so(open_session: Opener, tmp_path: Path) -> None:
+    async with open_session(runs=12) as session:
+        await change(session)
+        for suffix in ("", "-wal", "-shm"):
+            (tmp_path / f"{JOURNAL_FILE}{suffix}").unlink()
+        await session.press("a")
+        assert session.view == "picker"
+        assert "The journal cannot be used" in session.status.text
+        await session.press("escape", "F")
+        await session.until(lambda: "No run reprocesses this one." in session.status.text)
+
+
 async def test_an_outcome_whose_entry_vanished_is_reported_as_unrecorded(open_session: Opener, tmp_path: Path) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:

@@ -17,6 +17,7 @@ from runtui.tui.widgets.side_panel import Fact, Page
 from runtui.tui.words.pages import about_run
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
+from tests.tui.test_undo import change
 from tests.tui.wires import Graph, reply
 
 
@@ -129,6 +130,20 @@ async def test_tabs_zoom_and_the_way_back(open_session: Opener) -> None:
         await session.press("escape")
         assert session.app.focused is session.runs.table
         assert left.display
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_key_for_the_panel_shows_it_beside_a_pane_that_fills_the_screen(
+    open_session: Opener, size: tuple[int, int]
+) -> None:
+    async with open_session(size=size, wire=Graph().wire) as session:
+        await session.press("z", "right_square_bracket")
+        assert shown(session.panel) is True
+        assert session.panel.tab == "run", "it opens as it was left"
+        await change(session)
+        await session.press("J", "z", "enter")
+        assert shown(session.panel) is True
+        assert "#1 done (200 OK)" in session.inside(session.panel)
 
 
 async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open_session: Opener) -> None:

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from runtui.domain.triage.run_users import PersonResult
 from runtui.errors import RuntuiError
+from runtui.keys.actions import key_of
 from runtui.sandbox.app import create_app
 from runtui.services.results import ReadingProgress
 from runtui.services.store.store import EVERY_RUN, Person, Store
@@ -311,7 +312,8 @@ def test_a_person_who_is_not_found_may_be_in_an_unread_run() -> None:
 def test_the_reason_for_unread_runs_is_shown_below_the_people() -> None:
     progress = ReadingProgress(read=1, total=35, fault=RuntuiError("Access denied"))
     assert found_people("anna", 2, 50, progress) == "1 of 35 runs are read. Access denied."
-    assert "0 of 9 runs are read. Enter looks" in found_people("anna", 0, 50, ReadingProgress(total=9, reading=True))
+    words = f"0 of 9 runs are read. {key_of('choose_person')} looks it up"
+    assert words in found_people("anna", 0, 50, ReadingProgress(total=9, reading=True))
 
 
 def test_people_stand_below_each_other_and_the_nameless_are_called_by_what_they_have() -> None:

@@ -118,6 +118,26 @@ async def test_a_form_is_back_after_a_sign_in_for_a_listing(tmp_path: Path) -> N
         await desk.session.until(lambda: desk.session.workspace.refresh.progress.finished_at != before)
 
 
+@pytest.mark.parametrize("place", ["a field", "an open dropdown", "the reason"])
+async def test_a_person_who_types_in_the_form_or_the_review_is_not_interrupted(tmp_path: Path, place: str) -> None:
+    async with open_desk(tmp_path, prepare=is_in) as desk:
+        session = desk.session
+        await listed(desk)
+        await session.press("e")
+        await session.until(lambda: session.view == "edit")
+        if place == "the reason":
+            await session.press("enter", "down", "enter", "ctrl+s", "m")
+        elif place == "a field":
+            await session.go_to("completedDateTime")
+        else:
+            await session.press("enter")
+        view = session.view
+        desk.authority.revoke(DEMO_ADMIN)
+        session.workspace.refresh.now()
+        await session.until(lambda: session.view == "sign_in" or "Sign in when you are ready" in desk.status)
+        assert session.view == view
+
+
 async def test_a_typing_person_is_told_about_the_sign_in_but_not_interrupted(tmp_path: Path) -> None:
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)

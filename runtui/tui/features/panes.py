@@ -21,7 +21,7 @@ class Panes(Feature):
         front = self._chrome.front
         if front.shows_panel:
             self._chrome.panel.step(by)
-        self._chrome.panel.is_open = True
+        self._chrome.show_panel()
         front.draw()
 
     async def action_next_match(self) -> None:
@@ -39,23 +39,22 @@ class Panes(Feature):
         front = self._chrome.front
         if front.panel.search is not None:
             front.panel.search.close()
+            front.draw()
         else:
-            front.zoom(False)
+            self._chrome.zoom(False)
             front.view.take_focus()
 
     def action_zoom(self) -> None:
-        self._chrome.front.zoom(not self._chrome.is_zoomed)
+        self._chrome.zoom(not self._chrome.is_zoomed)
 
     def action_focus_left(self) -> None:
         front = self._chrome.front
         if front.has_keys_in_panel:
-            front.zoom(False)
+            self._chrome.zoom(False)
         front.view.take_focus()
 
     def action_focus_panel(self) -> None:
         front = self._chrome.front
-        if not front.has_keys_in_panel:
-            front.zoom(False)
-        self._chrome.panel.is_open = True
+        self._chrome.show_panel()
         front.give_room()
         front.panel.take_focus()

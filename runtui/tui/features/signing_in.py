@@ -321,7 +321,9 @@ class SigningIn(Feature):
         front, app = self._chrome.front, self._chrome.app
         if front is self.screen:
             return
-        if app.screen is not front or isinstance(app.focused, Input):
+        # A digit is text in every line, but not in a closed dropdown, where nobody types.
+        types = app.focused is not None and app.focused.check_consume_key("0", "0")
+        if app.screen is not front or types:
             words = sign_in_words.sign_in_needed(self._sign_in.state.needs_person)
             self._chrome.set_status(words, "warning", lambda: self._asked is not None or self._is_needed)
         else:

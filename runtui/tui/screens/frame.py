@@ -65,7 +65,6 @@ from runtui.tui.widgets.side_panel import SidePanel, Tab
 
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
-    from runtui.tui.widgets.search_bar import SearchBar
 
 READING_SECONDS: Final = 10
 """How long a sentence that warns of nothing stays at least; then the next key that works clears it."""
@@ -261,6 +260,16 @@ class Chrome:
             self.front.set_status(question, "warning", shown_while)
         return is_asked
 
+    def zoom(self, zoomed: bool) -> None:
+        """Let the pane with the focus fill the screen, or show both panes again."""
+        self.is_zoomed = zoomed
+        self.front.draw()
+
+    def show_panel(self) -> None:
+        """Show the panel, also if the terminal is narrow or the left pane fills the screen."""
+        self.panel.is_open = True
+        self.is_zoomed = self.is_zoomed and self.front.has_keys_in_panel
+
     def show_headline(self) -> None:
         """Update the header line from the workspace."""
         self.headline = headline(self.workspace, self.sandbox)
@@ -374,7 +383,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             typing=self.focused is not None and self.focused.check_consume_key("a", "a"),
             opens_panel=now.has_list and not (self.shows_panel or chrome.is_zoomed),
         )
-        self._hints.hints = [hint for hint in shown if not _is_held(hint.key, self)]
+        self._hints.hints = [hint for hint in shown if not self._holds(hint.key)]
 
     @property
     def shows_panel(self) -> bool:
@@ -400,11 +409,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             if pane.display != is_in_sight:  # Textual 8.2.8 lays out again even for an equal first value
                 pane.display = is_in_sight
         self.panel.set_class(is_alone, "-alone")
-
-    def zoom(self, zoomed: bool) -> None:
-        """Let the pane with the focus fill the screen, or show both panes again."""
-        self.chrome.is_zoomed = zoomed
-        self.draw()
 
     @on(ActionView.Said)
     def _view_said(self, event: ActionView.Said) -> None:
@@ -465,7 +469,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if reason := why_not(action, self.chrome.context()):
             coming = self.view.first_rows
             if coming is not None and not coming.is_set() and reason in (NO_RUN, NO_ROW):
-                work = _perform_on_first_rows(self, action_id, coming)
+                work = self._perform_on_first_rows(action_id, coming)
                 self.app.run_worker(work, group=blocks_keys("first rows"), description="wait for the first rows")
                 return
             say = self.set_status if self.view.scope in TYPING else self.remark  # the next keys may remove the reason
@@ -474,6 +478,19 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         outcome = run()
         if isawaitable(outcome):
             await outcome
+
+    async def _perform_on_first_rows(self, action_id: str, coming: asyncio.Event) -> None:
+        """Run an action that was asked for before there were rows, as soon as there are; if none come soon, drop it and
+        the keys typed after it, which would act on something else."""
+        self.chrome.workspace.refresh.start()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(coming.wait(), FIRST_ROWS_SECONDS)
+        if why_not(ACTION_BY_ID[action_id], self.chrome.context()) is None:
+            await self.action_perform(action_id)
+            return
+        self.chrome.keys.drop()
+        words = f"No run is listed yet: {key_of(action_id)} and what you typed after it did nothing."
+        self.set_status(words, "warning")
 
     async def action_run_by_name(self, action_id: str) -> None:
         """Run an action chosen from a list of all actions, as its key would; if it does not work here, say where.
@@ -495,7 +512,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
             self.remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
-        if _is_held(event.key, self):
+        if self._holds(event.key):
             event.stop()
             finds = f"{key_of('filter_choices')} filters the lines, " if self.view.scope == "picker" else ""
             self.remark(f"{finds}{key_of('leave_question')} goes back.")
@@ -509,6 +526,15 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             if self.has_keys_in_panel and action.scope in self.view.scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self.remark(where)
+
+    def _holds(self, key: str) -> bool:
+        """Return whether a key is a letter of another screen, which does nothing while the view asks a question. The
+        letter of the action that asked it closes the question."""
+        view = self.view
+        if not (view.holds_letters and len(key) == 1 and key.isalpha()):
+            return False
+        own = keys_of(("table", *(scope for scope in self.scopes if scope != "app")))
+        return key not in own.union(ACTION_BY_ID[view.asked_by].keys if view.asked_by else ())
 
     async def on_paste(self, event: events.Paste) -> None:
         """Filter or search by a text that no field has taken, such as an id from a ticket."""
@@ -526,31 +552,3 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         """Say why a key does nothing; the next key that works clears that."""
         self.set_status(text, severity, shown_while)
         self.chrome.status = self.chrome.status._replace(is_remark=True)
-
-    def on_search_bar_changed(self, event: SearchBar.Changed) -> None:
-        """Redraw: the keys for going to matches start or stop working."""
-        event.stop()
-        self.draw()
-
-
-def _is_held(key: str, screen: ViewScreen[Any]) -> bool:
-    """Return whether a key is a letter of another screen, which does nothing while a view asks a question. The letter
-    of the action that asked it closes the question."""
-    view = screen.view
-    if not (view.holds_letters and len(key) == 1 and key.isalpha()):
-        return False
-    own = keys_of(("table", *(scope for scope in screen.scopes if scope != "app")))
-    return key not in own.union(ACTION_BY_ID[view.asked_by].keys if view.asked_by else ())
-
-
-async def _perform_on_first_rows(screen: ViewScreen[Any], action_id: str, coming: asyncio.Event) -> None:
-    """Run an action that was asked for before there were rows, as soon as there are; if none come soon, drop it and
-    the keys typed after it, which would act on something else."""
-    screen.chrome.workspace.refresh.start()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(coming.wait(), FIRST_ROWS_SECONDS)
-    if why_not(ACTION_BY_ID[action_id], screen.chrome.context()) is None:
-        await screen.action_perform(action_id)
-        return
-    screen.chrome.keys.drop()
-    screen.set_status(f"No run is listed yet: {key_of(action_id)} and what you typed after it did nothing.", "warning")

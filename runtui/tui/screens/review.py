@@ -239,7 +239,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     def _answers(self, width: int, below: int) -> Strip:
         more, style = f"↓ {below} more" if below > 0 else "", self._style("more")
         if self.has_number:
-            more = "enter sends"
+            more = " · ".join(filter(None, (more, "enter sends")))
         if not self.review.number.startswith(self.number.text.strip()):
             more, style = f"type only {self.review.number}", self._style("wrong")
         if self.review.number:

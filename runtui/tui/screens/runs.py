@@ -56,7 +56,7 @@ class TemporaryFilter(NamedTuple):
     words: str
     """The meaning of the filter, for the title."""
     before: str
-    """The filter before this one."""
+    """The person's own filter before this one."""
     go_back: Callable[[], Awaitable[None]]
 
 
@@ -193,14 +193,15 @@ class RunsView(ActionView[None]):
             self.show_settings(without_filter(self.settings, self._workspace.preferences.kept.views))
         else:
             self._chrome.panel.is_open = False
-            self._chrome.front.zoom(False)
+            self._chrome.zoom(False)
             self._chrome.set_status("")
 
     def filter_by(self, text: str, words: str = "", go_back: Callable[[], Awaitable[None]] | None = None) -> None:
         """Filter the list as another screen asks, which passes the meaning of the filter, for the title, and a way back
         to it."""
         if go_back is not None:
-            self._asked_for = TemporaryFilter(text, words, self.filter_text, go_back)
+            before = self.filter_text if self.temporary is None else self.temporary.before
+            self._asked_for = TemporaryFilter(text, words, before, go_back)
         self.list.filter_by(text)
 
     def show_settings(self, settings: ListSettings) -> None:

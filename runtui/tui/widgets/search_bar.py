@@ -17,7 +17,6 @@ from rich.style import Style
 from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
@@ -112,9 +111,6 @@ class SearchBar(InputBar):
     SearchBar #search-count { width: auto; padding: 0 1; }
     """
 
-    class Changed(Message):
-        """The bar was opened or closed."""
-
     def __init__(self, searched: Callable[[], Searchable]) -> None:
         super().__init__()
         self._searched = searched
@@ -146,14 +142,12 @@ class SearchBar(InputBar):
         super().open()
         self._from = self._searched().top_line
         self.query_one(LineInput).action_select_all()
-        self.post_message(self.Changed())
         self.search_again()
 
     def close(self) -> None:
         """Close the bar and remove all marks."""
         super().close()
         self.search_again()
-        self.post_message(self.Changed())
 
     def search_again(self) -> None:
         """Search again after the visible text has changed, without scrolling."""

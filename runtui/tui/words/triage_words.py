@@ -155,7 +155,8 @@ def found_people(text: str, found: int, most: int, progress: ReadingProgress) ->
         return reading.strip()
     if not text:
         return f"No results have been read yet. Type a sign-in name or an id.{reading}"
-    return f"Nobody by that name in the results read so far.{reading} Enter looks it up as a sign-in name or an id."
+    looks_up = f"{key_of('choose_person')} looks it up as a sign-in name or an id."
+    return f"Nobody by that name in the results read so far.{reading} {looks_up}"
 
 
 def why_no_person(why: object, progress: ReadingProgress) -> str:

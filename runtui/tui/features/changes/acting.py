@@ -5,7 +5,6 @@ Invariant: only what a review confirmed is sent; an action that cannot run is li
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -68,7 +67,7 @@ class Acting(Feature):
             return
         if (stored := self._chrome.stored_run(run_id)) is None:
             return
-        made = await asyncio.to_thread(recorded_run, self._workspace, run_id)
+        made = await self.in_thread(partial(recorded_run, self._workspace, run_id)) or ""
         choices = [*self._for_task(run_id, stored), *self._for_run(run_id, stored, made)]
         workflow = workflow_of(self._workspace.store, stored.workflow_id)
         choices += self._for_workflow(workflow or {"id": stored.workflow_id})
@@ -180,7 +179,7 @@ class Acting(Feature):
     async def _show_preview(self, workflow_id: str) -> None:
         answer = await self._workspace.client.preview_task_failures(workflow_id)
         words, is_good = write_words.preview_result(answer)
-        self._chrome.panel.is_open = True
+        self._chrome.show_panel()
         self._chrome.panel.show_exchange(answer.exchange)
         self._chrome.set_status(words, "success" if is_good else "warning")
 

@@ -41,6 +41,7 @@ from runtui.tui.screens.view import ActionView, Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.row_list import ReadList
+from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import write_words
 
 
@@ -124,7 +125,9 @@ class ResultsView(ActionView[None]):
         return Content("").join(parts)
 
     def show_in(self, panel: Panel) -> None:
-        if (row := self.list.row) is not None:
+        if (row := self.list.row) is None:
+            panel.show_page(none_selected("change"))
+        else:
             panel.follow(row.save.run_id, row.outcome, lambda _: not self.list.table.is_untouched)  # rows move
 
     def on_line_table_cursor_moved(self) -> None:
@@ -320,7 +323,7 @@ class BulkSending(Feature):
         journal, entry = self._workspace.journal, None
         if number is not None and row.outcome is not None:  # else the entry tells of an earlier try
             entry = await self.in_thread(lambda: journal.entry(number))
-        panel.is_open = True
+        self._chrome.show_panel()
         if entry is not None:
             panel.show_entry(entry)
         else:

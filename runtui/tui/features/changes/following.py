@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Final
 
 from runtui.domain.report import Outcome
@@ -104,7 +105,7 @@ class Following(Feature):
 
     async def _known_run_of(self, run_id: str) -> str:
         """Return the newest listed run that is known to be made from a run or a workflow; empty if there is none."""
-        made = self._made.get(run_key(run_id)) or await asyncio.to_thread(recorded_run, self._workspace, run_id)
+        made = self._made.get(run_key(run_id)) or await self.in_thread(partial(recorded_run, self._workspace, run_id))
         return made if made and self._workspace.store.get(made) is not None else ""
 
     async def _look_for_new_runs(self, action: ServiceAction) -> None:

@@ -176,7 +176,7 @@ class Journaling(Feature):
 
     def action_entry(self) -> None:
         if self.view.entry is not None:
-            self._chrome.panel.is_open = True
+            self._chrome.show_panel()
             self._chrome.panel.show_entry(self.view.entry)
             self._chrome.panel.choose("response")
             self._chrome.refresh()

@@ -227,7 +227,7 @@ class Explaining(Feature):
         query, results = self.view.shown, self._workspace.results
         found = runs_of_cause(query, cause).filter
         self._lists_runs = True
-        self.screen.dismiss()
+        self._chrome.go_to_list()
         if found is not None:
             words = f"{cause.task}: {fold_reason(cause.reason)}"
             self._runs.filter_by(found.text, words, partial(self._open, query))
