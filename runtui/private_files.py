@@ -227,6 +227,15 @@ def _name_of(user: int) -> str:
         return f"user {user}"
 
 
+def sqlite_code(error: Exception) -> int:
+    """Return SQLite's primary code for an error of its own; that of a corrupt file for one that Python raises without a
+    code, because a schema has text that is not UTF-8."""
+    import sqlite3
+
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    return code & 0xFF
+
+
 BUSY_SECONDS: Final = 5.0
 """How long a connection waits for another one's write."""
 

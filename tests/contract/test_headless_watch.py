@@ -280,11 +280,22 @@ def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None
     assert found == ["This filter is already watched"]
 
 
-def test_a_damaged_file_is_reported_with_the_cure(commands: Commands) -> None:
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"This is no database." * 100)
+
+
+def damage_schema(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA writable_schema = 1")
+        db.execute("UPDATE sqlite_master SET name = CAST(x'ff' AS TEXT), sql = 'CREATE'")
+
+
+@pytest.mark.parametrize("damage", [overwrite, damage_schema])
+def test_a_damaged_file_is_reported_with_the_cure(damage: Callable[[Path], None], commands: Commands) -> None:
     settings = commands.server().settings
     with closing(ReportedRuns(settings, "status:failed")) as told:
         path = told._path
-    path.write_bytes(b"This is no database." * 100)
+    damage(path)
     with pytest.raises(RuntuiError, match="The watch cannot be remembered") as damaged:
         ReportedRuns(settings, "status:failed")
     assert damaged.value.hint.startswith("Delete it to start over")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import sqlite3
 import stat
@@ -83,7 +84,24 @@ def altered_by(statement: str) -> Callable[[Path], None]:
     return make
 
 
+def with_schema(damage: str) -> Callable[[Path], None]:
+    """Return what makes a store and changes the text of its schema, as a bad disk may."""
+
+    def make(path: Path) -> None:
+        store = Store(path)
+        store.complete_orders()
+        store.close()
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA writable_schema = 1")
+            db.execute(f"UPDATE sqlite_master SET {damage}")
+        db.close()
+
+    return make
+
+
 NOT_OURS = {
+    "a name that is not UTF-8": with_schema("name = CAST(x'ff' AS TEXT), sql = 'CREATE' WHERE name = 'active_run'"),
+    "an index that is not UTF-8": with_schema("sql = sql || CAST(x'2f2aff2a2f' AS TEXT) WHERE name = 'run_by_id'"),
     "no database": make_no_database,
     "another version": altered_by(f"PRAGMA user_version = {VERSION + 1}"),
     "broken": make_broken,
@@ -248,13 +266,15 @@ def test_a_new_file_by_another_runtui_is_used(path: Path) -> None:
         "UPDATE body SET raw = '[1]'",
         "UPDATE body SET raw = CAST(x'ff' AS TEXT)",
         "UPDATE run SET status = CAST(x'ff' AS TEXT)",
+        "PRAGMA writable_schema = 1; PRAGMA schema_version = 99; UPDATE sqlite_master"
+        " SET name = CAST(x'ff' AS TEXT), sql = 'CREATE' WHERE name = 'active_run'",
     ],
 )
 def test_a_damaged_store_is_reported_and_replaced_at_the_next_start(damage: str, path: Path) -> None:
     store = Store(path)
     put_one(store)
     with sqlite3.connect(path) as db:
-        db.execute(damage)
+        db.executescript(damage)
     db.close()
     with pytest.raises(StoreError, match="Start runtui again; it then reads all runs again"):
         (store.get("r1"), store.window(EVERY_RUN, 0, 9), all_texts(store))
@@ -268,6 +288,38 @@ def test_a_damaged_store_is_reported_and_replaced_at_the_next_start(damage: str,
         again.close()
     assert path.with_name(path.name + ".aside").exists()
     assert {mode(file) for file in path.parent.iterdir()} == {0o600}
+
+
+def test_a_reading_that_the_full_disk_ends_names_the_disk(path: Path) -> None:
+    """SQLite sorts in a temporary file; if that cannot grow, it ends the transaction by itself."""
+    store = Store(path)
+    store.put_runs("w1", [{"id": f"{number:0800}"} for number in range(700)], store.next_listing())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sql = "SELECT one.id || two.id AS ids FROM run AS one, run AS two ORDER BY ids"
+    with pytest.raises(StoreError, match="Free disk space") as full:  # noqa: PT012
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+        try:
+            with store.reading() as db:
+                db.execute(sql).fetchone()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "cannot commit" not in str(full.value)
+    assert len(ids(store)) == 9
+    store.close()
+
+
+def test_runs_after_a_page_that_could_not_be_written_count_as_new(path: Path) -> None:
+    """The row numbers of what is not in the file go to the next runs, which no earlier page had."""
+    store, limits = Store(path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    listing = store.next_listing()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, limits[1]))
+    try:
+        with pytest.raises(StoreError, match="Free disk space"):
+            store.put_runs("w1", [{"id": f"a{number}", "note": "long" * 1_000} for number in range(20)], listing)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(store.put_runs("w2", [{"id": f"b{number}"} for number in range(20)], listing)) == 20
+    store.close()
 
 
 def test_another_trouble_leaves_the_file_alone(path: Path) -> None:

@@ -29,7 +29,7 @@ from runtui.headless.console import ENDED_FROM_OUTSIDE, command, narrate, parse_
 from runtui.headless.runs import run_record
 from runtui.headless.session import connected
 from runtui.options import default_of
-from runtui.private_files import explanation, private_database
+from runtui.private_files import explanation, private_database, sqlite_code
 from runtui.redact import without_own_secrets
 from runtui.services.refresh import Progress
 from runtui.services.store.query import found_ids
@@ -322,11 +322,12 @@ class ReportedRuns:
         """Turn errors of the file into RuntuiError."""
         try:
             yield
-        except sqlite3.Error as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            code = sqlite_code(error)
+            if code == sqlite3.SQLITE_BUSY:
                 why = "Another runtui watches with this filter; it would take runs from this one."
                 raise RuntuiError("This filter is already watched", why, "End that one first.") from error
-            is_broken = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            is_broken = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
             anew = "Delete it to start over; all matching runs are then printed again." if is_broken else ""
             raise RuntuiError("The watch cannot be remembered", *explanation(self._path, error, anew)) from error
         except OSError as error:

@@ -38,6 +38,7 @@ from runtui.private_files import (
     remove_log_of,
     set_aside_database,
     size_and_time,
+    sqlite_code,
 )
 
 LOCK_SUFFIX: Final = ".lock"
@@ -229,9 +230,7 @@ def open_journal(path: Path, *, durable: bool) -> JournalConnection:
             try:
                 return _open_sound(path, durable)
             except sqlite3.DatabaseError as error:
-                # Python's sqlite3 raises an error without a code if the schema is not text.
-                code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-                if code & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                if sqlite_code(error) not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                     raise
                 aside = _set_aside(path)
                 db = _open_sound(path, durable)

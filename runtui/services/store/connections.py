@@ -6,7 +6,6 @@ moved or replaced is opened again before the next transaction. Any thread may ca
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtui.private_files import FileIds, files_at
-from runtui.services.store.file import begin_write, open_again, open_reader, open_writer, store_error
+from runtui.services.store.file import STORE_ERRORS, begin_write, open_again, open_reader, open_writer, store_error
 
 
 class _FairLock:
@@ -70,7 +69,7 @@ class Connections:
                 if (in_use := self._lock_of(db)).acquire(blocking=False):
                     try:
                         db.execute("PRAGMA shrink_memory")
-                    except sqlite3.Error as error:
+                    except STORE_ERRORS as error:
                         raise store_error(self._path, error) from error
                     finally:
                         in_use.release()
@@ -85,8 +84,9 @@ class Connections:
                 try:
                     yield db
                 finally:
-                    db.execute("COMMIT")
-        except (sqlite3.Error, json.JSONDecodeError) as error:
+                    if db.in_transaction:  # SQLite itself ends it after some errors, such as a full disk
+                        db.execute("COMMIT")
+        except STORE_ERRORS as error:
             raise store_error(self._path, error) from error
 
     @contextmanager
@@ -102,7 +102,7 @@ class Connections:
                 except BaseException:
                     self.writer.rollback()
                     raise
-            except (sqlite3.Error, json.JSONDecodeError) as error:
+            except STORE_ERRORS as error:
                 raise store_error(self._path, error) from error
 
     def _lock_of(self, db: sqlite3.Connection) -> threading.Lock:

@@ -33,6 +33,7 @@ from runtui.private_files import (
     private_folder,
     remove_log_of,
     size_and_time,
+    sqlite_code,
 )
 from runtui.services.foreground import Foreground
 from runtui.services.store.results import END_OF_ID, RESULT_TABLES, delete_results, kept_object, rows_of_runs
@@ -120,6 +121,9 @@ _DAMAGED: Final = ("malformed", "Could not decode", "not a database")
 """Messages about a damaged file: SQLite's about its pages and about JSON in it, Python's about text that is not
 UTF-8."""
 
+STORE_ERRORS: Final = (sqlite3.Error, JSONDecodeError, UnicodeDecodeError)
+"""The errors of a file that cannot be used. Python raises the last two, about JSON and about text of the schema."""
+
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 """SQLite's codes for a file that is not ours: no database, a broken one, other tables."""
 
@@ -132,10 +136,10 @@ class StoreError(RuntuiError):
         super().__init__("The local store failed", what, cure)
 
 
-def store_error(path: Path, error: sqlite3.Error | JSONDecodeError) -> StoreError:
+def store_error(path: Path, error: sqlite3.Error | ValueError) -> StoreError:
     """Return why the store failed. A damaged file gets a mark beside it, so that it is created again when it is next
     opened: a copy of the server's data must not block anybody."""
-    is_damaged = isinstance(error, JSONDecodeError) or any(sign in str(error) for sign in _DAMAGED)
+    is_damaged = isinstance(error, ValueError) or any(sign in str(error) for sign in _DAMAGED)
     if not is_damaged:
         return StoreError(path, error)
     with suppress(OSError):
@@ -163,8 +167,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
                 note.unlink(missing_ok=True)
             try:
                 return _open_private(path)
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in _FOREIGN:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                if sqlite_code(error) not in _FOREIGN:
                     raise
                 _set_aside(path)
                 return _open_private(path)

@@ -199,6 +199,7 @@ class Store:
             rows = put_runs(
                 db, changes, workflow_id, received, self.foreground, stored_ids=self._stored_ids, answered=answered
             )
+        with self.connections.turn:  # if they could not be written, their numbers go to the next runs
             return self._seen.of(listing).add(rows)
 
     def put_run(self, workflow_id: str, *raws: Mapping[str, Any]) -> None:
