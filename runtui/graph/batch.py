@@ -110,6 +110,9 @@ def _answer(
         return None
     headers = shown.get("headers")
     pairs = headers.items() if isinstance(headers, Mapping) else ()
+    kept = [(name, redact(value)) for name, value in pairs if name.lower() in _KEPT_HEADERS and isinstance(value, str)]
+    if all(name.lower() != "date" for name, _ in kept):  # Graph dates only the batch
+        kept += [pair for pair in batch.response_headers if pair[0].lower() == "date"]
     body = _bytes(shown)
     unredacted = body if received is shown else _bytes(received)
     return replace(
@@ -117,9 +120,7 @@ def _answer(
         **_asked(root, item),
         status=status,
         reason=next((known.phrase for known in HTTPStatus if known == status), ""),
-        response_headers=tuple(
-            (name, redact(value)) for name, value in pairs if name.lower() in _KEPT_HEADERS and isinstance(value, str)
-        ),
+        response_headers=tuple(kept),
         response_body=body,
         unredacted=None if unredacted == body else unredacted,
     )

@@ -12,6 +12,7 @@ import pytest
 
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import GraphClient, RunUpdate
+from runtui.graph.exchange import http_date
 from runtui.graph.pages import PAGE_SIZE, GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Pace
@@ -145,6 +146,20 @@ async def test_what_another_batch_is_refused_sends_no_change_of_an_answered_batc
         first, second = await asyncio.gather(*map(graph.update_runs, several))
         assert [answer.exchange.status for answer in (*first, *second)] == [204] * 6
     assert alone == ["a0", "a1", "a2"]
+
+
+async def test_an_item_without_a_date_was_answered_at_that_of_its_batch() -> None:
+    """Graph dates the batch, not its items; by that clock a reading shows who changed a run."""
+    own, of_batch = "Fri, 20 Nov 2026 10:00:00 GMT", "Fri, 20 Nov 2026 10:00:01 GMT"
+    items = [
+        {"id": str(number), "status": 200, "headers": headers, "body": {"id": f"r{number}"}}
+        for number, headers in enumerate(({"date": own}, {"Cache-Control": "no-cache"}, None))
+    ]
+    server = ResultsServer(batch=lambda _body: reply(200, {"responses": items}, {"Date": of_batch}))
+    async with client(server) as graph:
+        answers = [*await graph.read_runs([("w1", f"r{number}") for number in range(3)])]
+    assert [answer.exchange.answered_at for answer in answers] == [*map(http_date, (own, of_batch, of_batch))]
+    assert [len(answer.exchange.response_headers) for answer in answers] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
