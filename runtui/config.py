@@ -255,7 +255,7 @@ def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int], key
             except ValueError as error:
                 yield Problem(lines.get((name, key), 0), str(error))
     default = data.get("default-profile")
-    if default is not None and default not in profiles:
+    if default is not None and default not in list(profiles):  # it may be unhashable
         near = nearest_words(str(default), profiles)
         yield Problem(lines.get(("", "default-profile"), 0), f"There is no profile {default!r}.{near}")
 

@@ -125,9 +125,10 @@ def parse_authority(text: str) -> str:
     except ValueError:
         is_authority = None
     if not is_authority:
+        shown = "An address with a user name or a password" if "@" in given else repr(given)
         raise UsageError(
             "This is not a sign-in service",
-            f"{given!r} is not the https address of a host.",
+            f"{shown} is not the https address of a host.",
             f"Use an address such as {CLOUD_BY_NAME['global'].authority}.",
         )
     host = f"[{host}]" if ":" in host else host

@@ -10,8 +10,8 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -38,14 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    given = vars(_without_command(arguments) or command_parser(*arguments[:1]).parse_args(arguments))
     from runtui.log import crash_sentence, unhandled_errors_reported
 
-    command: Command = given.pop("command")
     reports = _report_folder()
     try:
         with unhandled_errors_reported(reports):
-            return _run(command, given)
+            given = vars(_without_command(arguments) or command_parser(*arguments[:1]).parse_args(arguments))
+            return _run(given.pop("command"), given)
     except RuntuiError as error:
         from runtui.domain.text import visible
 
@@ -93,12 +92,24 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     gc.freeze()
     gc.enable()
     code: int = ExitCode.DONE
-    try:
+    with _output_written():
         if command.takes == "nothing":
             code = run(**own)
         else:
             line = _command_line(command, given)
             code = run(line if command.takes == "line" else line.session(), **own)
+    return code
+
+
+@contextmanager
+def _output_written() -> Iterator[None]:
+    """Write the rest of standard output at the end of the block; end the block quietly if its reader is gone.
+
+    Raises:
+        RuntuiError: it cannot be written.
+    """
+    try:
+        yield
         sys.stdout.flush()
     except BrokenPipeError:
         _discard(sys.stdout)
@@ -110,7 +121,6 @@ def _call(command: Command, given: dict[str, Any]) -> int:
             raise
         _discard(sys.stdout)
         raise RuntuiError("The output is incomplete", f"Standard output cannot be written: {error.strerror}.") from None
-    return code
 
 
 def _open_streams() -> None:
@@ -218,6 +228,14 @@ class _Parser(argparse.ArgumentParser):
                 meant = f" {name} is an option of other commands."
             self.error(f"unrecognized arguments: {' '.join(unknown)}{'.' if meant else ''}{meant}")
         return parsed, unknown
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help like any other output; argparse would hide that it cannot be written."""
+        if file is not sys.stdout:
+            super()._print_message(message, file)
+            return
+        with _output_written():
+            file.write(message)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse an invalid choice. Show either the nearest ones or all: among all commands a suggestion is lost."""

@@ -167,7 +167,7 @@ async def _workflow(workspace: Workspace, wanted: str) -> dict[str, Any]:
         RuntuiError: there is none, several have the name, or the workflows cannot be read.
     """
     workflows = await all_items(workspace.client.workflows(pace=pace()))
-    found = [item for item in workflows if wanted in (item["id"], Workflow(item).name)]
+    found = [item for item in workflows if wanted == Workflow(item).name or wanted.lower() == item["id"].lower()]
     if len(found) == 1:
         return found[0]
     none = (

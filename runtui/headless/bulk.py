@@ -348,8 +348,8 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
     if root is not None and not same_server(root, entry.root):
         raise UsageError(
             f"#{number} cannot be undone there",
-            f"It changed a run of {entry.root}, and --root says {root}. Nothing was sent.",
-            "Omit --root to undo it on its own server.",
+            f"It changed a run of {entry.root}, and the server that you chose is {root}. Nothing was sent.",
+            "Omit --root, --cloud and --profile to undo it on its own server.",
         )
     return entry
 

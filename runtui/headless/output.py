@@ -48,10 +48,14 @@ def column_lines(
     """Yield a line of titles and a line per row, with columns as wide as their widest cells.
 
     The lines fit the terminal. Unless a person chose the columns, those of low priority are dropped and the others
-    grow as on the screen. Then the widest columns are cut. `rows` is called twice, so that no row stays in memory.
-    Times are relative to `now` (ticks).
+    grow as on the screen. Then the widest columns are cut, first those that have grown. `rows` is called twice, so that
+    no row stays in memory. Times are relative to `now` (ticks).
     """
     widths = {column.key: cells_in(column.title) for column in columns}
+
+    def has_grown(column: Column[RowT]) -> bool:
+        return (column.flexible or column.grows_to > 0) and widths[column.key] > max(column.width, _LEAST)
+
     for row in rows():
         for column in columns:
             widths[column.key] = max(widths[column.key], cells_in(visible(column.show(row, now).text)))
@@ -64,7 +68,7 @@ def column_lines(
         if sum(widths[column.key] + GAP for column in columns) - GAP > out.width:
             widths |= {column.key: min(widths[column.key], column.grows_to) for column in columns if column.grows_to}
     while out.width and (over := sum(widths[column.key] + GAP for column in columns) - GAP - out.width) > 0:
-        widest = max(columns, key=lambda column: widths[column.key])
+        widest = max(columns, key=lambda column: (has_grown(column), widths[column.key]))
         if widths[widest.key] <= _LEAST:
             break
         widths[widest.key] -= min(over, max(1, widths[widest.key] // 8))

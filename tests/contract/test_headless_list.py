@@ -109,7 +109,9 @@ def test_the_version_goes_to_a_closed_reader_without_a_traceback() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-@pytest.mark.parametrize("command", ["--version", "list --root {root} -o table", "list --root {root} -o jsonl"])
+@pytest.mark.parametrize(
+    "command", ["--version", "--help", "list --help", "list --root {root} -o table", "list --root {root} -o jsonl"]
+)
 def test_an_output_that_cannot_be_written_is_no_crash(tmp_path: Path, root: str, command: str) -> None:
     shell = f'"$0" -m runtui {command.format(root=root)} 2>"$HOME/err"'
     for where, code, said in (
@@ -154,7 +156,9 @@ def test_csv_has_a_record_a_run_no_formula_and_nothing_that_acts_on_a_terminal(t
     assert not any(letter in text for letter in "\x1b\x9b\u202e\u200b\r\t")
 
 
-@pytest.mark.parametrize("arguments", [("list", "-o", "table"), ("list", "-o", "jsonl"), ("profiles",)])
+@pytest.mark.parametrize(
+    "arguments", [("list", "-o", "table"), ("list", "-o", "jsonl"), ("profiles",), ("list", "--help")]
+)
 def test_a_closed_pipe_ends_a_command_quietly(arguments: tuple[str, ...], tmp_path: Path, root: str) -> None:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": canary.TOKEN}
     with subprocess.Popen(

@@ -161,6 +161,12 @@ def test_hostile_text_stays_text(triage: Run) -> None:
     assert json.loads(exported)["note"].startswith("\x1b[31mred")
 
 
+def test_a_run_is_marked_by_any_spelling_of_its_id(triage: Run) -> None:
+    assert triage("handled", "R1", "r1", "--note", "HR knows") == (0, "", "Handled: 1 run.\n")
+    record = records(triage)["r1"]
+    assert (record["state"], record["note"]) == ("handled", "HR knows")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

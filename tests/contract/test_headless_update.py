@@ -355,8 +355,9 @@ def test_undo_is_done_where_the_change_was_made_or_not_at_all(commands: Commands
     assert entry_to_undo(commands.folder, number, None).root == ROOT
     for name in (ROOT, "http://localhost/beta", "http://127.0.0.1/v1.0"):
         assert entry_to_undo(commands.folder, number, name).number == number, "a name of the same server"
-    with pytest.raises(UsageError, match="cannot be undone there"):
+    with pytest.raises(UsageError, match="cannot be undone there") as refused:
         entry_to_undo(commands.folder, number, "https://graph.microsoft.com/beta")
+    assert "--root says" not in refused.value.message, "it may be from --profile or --cloud"
     with pytest.raises(UsageError, match="no such change"):
         entry_to_undo(commands.folder, number + 1, None)
 

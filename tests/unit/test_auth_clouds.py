@@ -98,6 +98,12 @@ def test_an_invalid_authority(text: str) -> None:
         parse_authority(text)
 
 
+def test_a_password_in_an_authority_is_not_repeated() -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_authority("https://me:hidden-word@login.microsoftonline.com")
+    assert "hidden-word" not in str(refused.value)
+
+
 @given(st.text() | st.text().map(lambda text: f"https://{text}"))
 def test_no_text_breaks_the_reading_of_an_authority(text: str) -> None:
     try:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from runtui.domain.columns import Column, ListCell
 from runtui.domain.results import Cause
 from runtui.domain.rows import ROW_PROPERTIES, RUN_COLUMNS, RunRow
 from runtui.domain.text import UNSAFE, cells_in
@@ -53,6 +54,14 @@ def test_a_terminal_gets_lines_that_fit(width: int, keys: tuple[str, ...]) -> No
     assert max(map(cells, printed)) <= max(width, least)
     assert not any(UNSAFE.search(COLOUR.sub("", line)) for line in printed)
     assert not keys or all(key in printed[0] for key in keys if width >= 60)
+
+
+def test_a_column_of_fixed_width_is_cut_after_those_that_have_grown() -> None:
+    words = "processingStatus: failed → canceled, completedDateTime: none → 2026-11-20T10:00:00Z"
+    opened = Column[str]("opened", "opened", 25, 1, lambda row, _: ListCell("2026-11-20 10:00:00+00:00"))
+    change = Column[str]("change", "change", 20, 1, lambda row, _: ListCell(row), flexible=True)
+    _, row = column_lines((opened, change), lambda: [words], NOW, Output(48), is_chosen=False)
+    assert row.startswith("2026-11-20 10:00:00+00:00 processingStatus")
 
 
 def test_colours_are_those_of_the_status_and_only_where_they_are_wanted() -> None:

@@ -218,7 +218,8 @@ def test_a_default_that_is_no_profile_is_a_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["profiles = 1", "profiles.prod = 1", "default-profile = 3\n[profiles.x]\nrefresh = 1"]
+    "text",
+    ["profiles = 1", "profiles.prod = 1", "default-profile = 3\n[profiles.x]\nrefresh = 1", "default-profile = []"],
 )
 def test_odd_shapes_are_problems_and_no_crash(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"

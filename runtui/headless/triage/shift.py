@@ -17,6 +17,7 @@ from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, TriageState, snooze_end
 from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.graph.root import run_key
 from runtui.headless.console import narrate
 from runtui.headless.journal import journal_in
 from runtui.headless.output import print_lines
@@ -75,13 +76,14 @@ def _mark(
     if note is not None and len(note) > LONGEST_NOTE:
         raise UsageError("The note is too long", f"It has at most {LONGEST_NOTE} characters.")
     with _memory_of(line) as (memory, _):
-        known = {row.id for row in memory.rows(run_ids)}
-        if missing := [run_id for run_id in run_ids if run_id not in known]:
+        rows = memory.rows((*map(run_key, run_ids), *run_ids))
+        known = {run_key(row.id): row.id for row in rows}
+        if missing := [run_id for run_id in run_ids if run_key(run_id) not in known]:
             what = f"The local store has no run {', '.join(map(repr, missing))}. Nothing was marked."
             raise UsageError("There is no such run here", what, "`runtui list` reads all runs.")
-        memory.set_state(run_ids, state, "", until=until)
+        memory.set_state(known.values(), state, "", until=until)
         if note is not None:
-            memory.note(run_ids, note, "")
+            memory.note(known.values(), note, "")
     narrate(f"{words}: {count_words(len(known), 'run')}.")
     return ExitCode.DONE
 
