@@ -45,12 +45,12 @@ class Session:
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
 
-    def record(self, outcome: Outcome | None = Outcome.UNKNOWN, **facts: Any) -> int:
-        """Add an entry with that outcome; return its number."""
+    def record(self, outcome: Outcome | None = Outcome.UNKNOWN, *, words: str = "", **facts: Any) -> int:
+        """Add an entry with that outcome and these words; return its number."""
         some = intent(**facts)
         number = record_intent(self.journal, some)
         if outcome is not None:
-            self.journal.settle(Settlement(some.client_request_id, outcome, ""))
+            self.journal.settle(Settlement(some.client_request_id, outcome, "", words=words))
         return number
 
     def outcome(self, number: int) -> tuple[Outcome | None, str]:
@@ -166,10 +166,25 @@ async def test_the_reason_why_a_run_is_no_proof_is_recorded_once(session: Sessio
     show(graph)
     for _ in range(2):
         (entry,) = await session.reconciler.check_all()
-        assert entry.words == "The run has these values, but it had them before this change was sent."
+        assert entry.words == "Last reading: The run has these values, but it had them before this change was sent."
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
     recorded = there(session.journal.entry(number))
     assert recorded.words == entry.words
+
+
+async def test_what_the_last_reading_showed_takes_the_place_of_what_an_earlier_one_did(
+    session: Session, graph: FakeGraph
+) -> None:
+    """A run in progress moves from check to check: its entry must not grow by a sentence each time."""
+    session.record(body='{"processingStatus": "failed", "failedTasksCount": 1}', words="The connection broke.")
+    for count in (2, 3):
+        show(graph, processingStatus="failed", failedTasksCount=count)
+        (entry,) = await session.reconciler.check_all()
+        moved = f"failedTasksCount is {count}, where this change sent 1: something else changed the run too."
+        assert entry.words == f"The connection broke. Last reading: The run has these values, but {moved}"
+    show(graph, processingStatus="completed")
+    (entry,) = await session.reconciler.check_all()
+    assert entry.words == "The connection broke."
 
 
 async def test_an_outcome_that_could_not_be_written_is_written_and_not_asked_for(

@@ -65,6 +65,16 @@ UNPROVABLE: Final = (
 )
 
 
+_LAST_READING: Final = "Last reading: "
+
+
+def with_reading(words: str, why: str) -> str:
+    """Return the words of an unknown outcome with the `why` of the last verdict, if there is one, in place of that of
+    an earlier one."""
+    words = words.partition(_LAST_READING)[0].strip()
+    return f"{words} {_LAST_READING}{why}".strip() if why else words
+
+
 def has_value(values: Mapping[str, Any], name: str, value: object) -> bool:
     """Return whether a run has this value of an editable property. A missing property is not null."""
     field = EDITABLE_BY_NAME.get(name)

@@ -27,7 +27,7 @@ from runtui.services.records.journal_file import broken_journal
 from runtui.services.store.store import Store
 from runtui.services.tasks import report_defect, side_by_side
 from runtui.services.writing.drive import store_observed
-from runtui.services.writing.proof import new_run, verdict
+from runtui.services.writing.proof import new_run, verdict, with_reading
 
 _logger: Final = logging.getLogger("runtui.reconcile")
 
@@ -248,9 +248,8 @@ class Reconciler:
         if found.is_proof:
             made = new_run(entry, reading.entity or {}, others)
             return await self._settle(entry, Outcome.DONE, "read-back", made)
-        if found.why in entry.words:
+        if (words := with_reading(entry.words, found.why)) == entry.words:
             return entry
-        words = f"{entry.words} {found.why}".strip()
         still = Settlement(entry.client_request_id, Outcome.UNKNOWN, "", words=words)
         await asyncio.to_thread(self._journal.settle, still)
         return await asyncio.to_thread(self._journal.entry, entry.number) or entry

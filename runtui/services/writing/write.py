@@ -35,7 +35,16 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
 from runtui.graph.retry import Retry, Wait, retry_of, wait_of
 from runtui.services.records.journal import Entry, Intent, Settlement
-from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, confirms, has_new_value, new_run, verdict
+from runtui.services.writing.proof import (
+    CAUSED_BY_A_COPY,
+    NO_PROOF,
+    UPDATED,
+    confirms,
+    has_new_value,
+    new_run,
+    verdict,
+    with_reading,
+)
 
 _logger: Final = logging.getLogger("runtui.write")
 
@@ -449,7 +458,7 @@ def _proved(save: Save, fault: Fault, intent: Intent, answer: Answer, reading: A
     _logger.info("change #%s, read back: %s", save.entry, "done" if found.is_proof else found.why or "no proof")
     if found.is_proof:
         return save._replace(fault=None, known_by="read-back")
-    return save._replace(fault=fault._replace(message=f"{fault.message} {found.why}".strip()))
+    return save._replace(fault=fault._replace(message=with_reading(fault.message, found.why)))
 
 
 def ended(save: Save, **facts: Any) -> Save:
