@@ -199,7 +199,12 @@ class MsalClient:
             SignInError: there is no token.
         """
         if self.settings.method == "token":
-            return self._given()
+            given = self._given()
+            if given.token and given.token.expires and not given.token.is_valid(self.clock()):
+                place = self.settings.token_file or "RUNTUI_TOKEN"
+                what = f"The one in {place} ended {given.token.expires:%Y-%m-%d %H:%M} UTC."
+                raise SignInError("The token has expired", what, f"Put a fresh token into {place}.")
+            return given
         if not self._is_person:
             return self._renew_program(claims, is_refused)
         found = self.stored(home_account_id)

@@ -228,6 +228,22 @@ async def test_a_token_file_is_read_again_when_the_server_refuses_it(tmp_path: P
     assert not (tmp_path / "state").exists()
 
 
+async def test_a_token_file_whose_token_has_expired_says_so_until_it_has_another(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.touch(0o600)
+    path.write_text(hand_written(upn="ada@contoso.example", exp=1_800_000))
+    sign_in = await by_hand(tmp_path, path)
+    for _ in range(2):
+        with pytest.raises(SignInError, match=r"The token has expired\. .*1970-01-21 20:00 UTC") as expired:
+            await sign_in()
+        assert expired.value.hint == f"Put a fresh token into {path}."
+        assert not await sign_in.renew("Bearer")
+    path.write_text(fresh := hand_written(upn="ada@contoso.example", exp=4_000_000_000))
+    assert await sign_in.renew("Bearer")
+    assert await sign_in() == fresh
+    await sign_in.aclose()
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
 async def test_a_token_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "token"
