@@ -295,6 +295,22 @@ async def test_two_runtui_that_settle_the_same_change_agree(session: Session, ot
     assert session.reconciler.unsettled == other.reconciler.unsettled == {}
 
 
+async def test_what_another_runtui_settled_is_announced_here_once(session: Session, other: Session) -> None:
+    """The list, the header and the draft of the run follow it."""
+    older, newer, elsewhere = session.record(), session.record(), session.record(run_id="r2")
+    await session.reconciler.check_all()
+    await other.reconciler.decide(elsewhere, Outcome.NOT_DONE)
+    await other.reconciler.decide(newer, Outcome.DONE)
+    session.told.clear()
+    for _ in range(2):
+        await session.reconciler.check_all()
+    assert [(entry.number, entry.outcome) for entry in session.told] == [
+        (older, Outcome.UNKNOWN),  # which represents its run now
+        (newer, Outcome.DONE),
+        (elsewhere, Outcome.NOT_DONE),
+    ]
+
+
 async def test_a_check_in_progress_does_not_overrule_a_person(
     session: Session, other: Session, graph: FakeGraph
 ) -> None:

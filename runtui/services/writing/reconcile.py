@@ -88,7 +88,7 @@ class Reconciler:
         """Announces that the journal cannot be read, each trouble once, and that it was found broken."""
         self._reported = ""
         self.changed: Announcer[Entry] = Announcer()
-        """Announces each entry when it is found forgotten, and again when it is settled."""
+        """Announces an entry when it is found to be the newest unknown change of its run, and when it is settled."""
 
     def start(self) -> None:
         """Check the changes of earlier sessions, now and at each interval, and later those of this session."""
@@ -114,9 +114,9 @@ class Reconciler:
         are.
         """
         try:
-            found = await asyncio.to_thread(self._find)
+            found, settled = await asyncio.to_thread(self._find)
             self.fault = None
-            self._remember(found)
+            self._remember(found, settled)
             checked = await self._read_back_all(found, before_change_of)
             self.has_checked_all = True
             self._announce(self.broken)
@@ -160,14 +160,21 @@ class Reconciler:
             _logger.info("change #%d is %s by a person's word", number, outcome.value)
             await self._settle(entry, outcome, "person")
 
-    def _find(self) -> list[Entry]:
-        """Return the entries to settle. Known outcomes that could not be written are written first, and those whose
-        process has ended become unknown."""
+    def _find(self) -> tuple[list[Entry], list[Entry]]:
+        """Return what `_found` does, after known outcomes that could not be written are written and entries whose
+        process has ended have become unknown."""
         self._journal.settle_many(())
         for entry in self._journal.unsettled(self._root):
             if entry.outcome is None:
                 self._call_unknown(entry)
-        return [entry for entry in self._journal.unsettled(self._root) if entry.outcome is not None]
+        return self._found()
+
+    def _found(self) -> tuple[list[Entry], list[Entry]]:
+        """Return the entries to settle, and those of `unsettled` that were settled meanwhile, as by another runtui."""
+        found = [entry for entry in self._journal.unsettled(self._root) if entry.outcome is not None]
+        left = {entry.number for entry in found}
+        gone = (self._journal.entry(entry.number) for entry in self.unsettled.values() if entry.number not in left)
+        return found, [entry for entry in gone if entry is not None and entry.is_settled]
 
     def _entry(self, number: int) -> Entry | None:
         """Return one entry; it becomes unknown first if its process has ended."""
@@ -259,16 +266,18 @@ class Reconciler:
         found = Settlement(entry.client_request_id, outcome, known_by, words=words, new_run=new_run)
         await asyncio.to_thread(self._journal.settle, found)
         settled = await asyncio.to_thread(self._journal.entry, entry.number) or entry
-        self._remember(await asyncio.to_thread(self._journal.unsettled, self._root))
+        left, others = await asyncio.to_thread(self._found)
         self.settled[settled.number] = settled
-        self.changed.announce(settled)
+        self._remember(left, [settled, *(other for other in others if other.number != settled.number)])
         return settled
 
-    def _remember(self, found: list[Entry]) -> None:
+    def _remember(self, found: list[Entry], settled: list[Entry]) -> None:
         before, self.unsettled = self.unsettled, {run_key(entry.run_id): entry for entry in reversed(found)}
-        for entry in found:
-            if before.get(run_key(entry.run_id)) != entry:
+        for key, entry in self.unsettled.items():
+            if before.get(key) != entry:
                 self.changed.announce(entry)
+        for entry in settled:
+            self.changed.announce(entry)
 
     async def _loop(self) -> None:
         step = 0
