@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import httpx
+
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView, Editing
 from runtui.tui.screens.form import FormView
@@ -292,3 +294,29 @@ async def test_a_form_keeps_its_request_while_another_change_ends(open_session: 
         request = session.app.chrome.panel.pages["request"]
         assert [fact.text for fact in request.facts][1:] == ["Nothing has changed yet."]
         assert request.facts[0].text.endswith("/run-3")
+
+
+class Late(Slow):
+    """A Graph whose answer to the first read of a run is on its way for long."""
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        answer = self.graph._handle(request)
+        if request.method == "GET" and request.url.path.endswith(f"/{NEWEST}"):
+            self.reads += 1
+            if self.reads == 1:
+                await self.may_answer.wait()
+        return answer
+
+
+async def test_an_answer_that_comes_after_the_change_does_not_put_the_old_values_back(open_session: Opener) -> None:
+    late = Late()
+    async with open_session(wire=late.wire) as session:
+        await open_form(session, late)
+        await session.go_to("failedTasksCount")
+        await session.type("8")
+        await session.press("ctrl+s", "y")
+        await session.until(lambda: stored_count(session) == 8)
+        await session.until(lambda: not session.workspace.active_saves)
+        late.may_answer.set()
+        await session.until(lambda: not any(worker.group == "read the run" for worker in session.app.workers))
+        assert stored_count(session) == 8

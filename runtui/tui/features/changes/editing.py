@@ -37,6 +37,10 @@ from runtui.tui.words import sign_in_words, write_words
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 
 
+_READING: Final = "read the run"
+"""The group of the worker that reads the run of the form."""
+
+
 class Merge(NamedTuple):
     """A draft with chosen values, and whether it goes to the review at once or to the form first."""
 
@@ -188,7 +192,7 @@ class Editing(Feature):
         await self._show_form(draft)
         self._chrome.front.set_status(f"{words} {hint}".strip(), "warning" if hint else "information")
         # The answer comes later anyway, so the form is drawn before the request.
-        self._chrome.app.call_after_refresh(self.in_worker, self._read(draft), "read the run", exclusive=True)
+        self._chrome.app.call_after_refresh(self.in_worker, self._read(draft), _READING, exclusive=True)
 
     async def _show_form(self, draft: Draft) -> None:
         self._workspace.drafts.keep(draft)
@@ -287,6 +291,8 @@ class Editing(Feature):
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
         else:
+            # A late answer to the reading of the form would put the old values back into the list.
+            self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
             self._last_sent = draft.run_id
             self._chrome.panel.is_open = True
             self._chrome.panel.bring_forward("response")
