@@ -47,6 +47,8 @@ COMBINING_LIMIT: Final = 8
 # `\w` holds letters and digits but no combining mark, so these find every place worth a closer look at C speed.
 _LONG_RUN: Final = re.compile(rf"[^\w\s\x00-\x7f]{{{COMBINING_LIMIT + 1},}}")
 _LINE_START: Final = re.compile(r"^[^\w\s\x00-\x7f]", re.MULTILINE)
+# The vowels and the finals of a Korean syllable stand in the two cells of its initial.
+_INNER_JAMO: Final = frozenset(map(chr, (*range(0x1160, 0x1200), *range(0xD7B0, 0xD800))))
 _DOTTED_CIRCLE: Final = "\u25cc"  # what a mark without a letter is drawn on, as in the Unicode charts
 
 
@@ -134,7 +136,7 @@ def fit_cells(text: str, width: int, align: Literal["left", "right"] = "left") -
 def _cell_width(letter: str) -> int:
     if letter.isascii():
         return 1
-    if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me"}:
+    if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me"} or letter in _INNER_JAMO:
         return 0
     return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1
 

@@ -19,6 +19,7 @@ from runtui.domain.text import fit_cells
         ("入社手続き", 8, "入社手 …"),
         ("入社", 3, "入…"),
         ("e\u0301a", 2, "e\u0301a"),
+        ("\u1112\u1161\u11ab\u1100\u116e\u11a8", 6, "\u1112\u1161\u11ab\u1100\u116e\u11a8  "),
         ("abc", 1, "…"),
         ("abc", 0, ""),
         ("", 2, "  "),
@@ -32,6 +33,6 @@ def test_numbers_stand_at_the_right() -> None:
     assert fit_cells("11/12", 7, "right") == "  11/12"
 
 
-@given(st.text(alphabet="abc 入社手続き東京é✗●…", max_size=30), st.integers(0, 20))
+@given(st.text(alphabet="abc 入社手続き東京é✗●…\u1112\u1161\u11ab", max_size=30), st.integers(0, 20))
 def test_fit_fills_exactly_the_cells_it_is_given(text: str, width: int) -> None:
     assert cell_len(fit_cells(text, width)) == width
