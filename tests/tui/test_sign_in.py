@@ -63,11 +63,9 @@ async def test_a_sign_in_left_for_the_list_leaves_the_panel_its_room(tmp_path: P
     async with open_desk(tmp_path, size=(80, 24), prepare=is_in) as desk:
         await listed(desk)
         session = desk.session
-        await session.press("right_square_bracket")
-        assert session.panel.display
-        await session.press("A")
+        await session.press("right_square_bracket", "A")
         await desk.sees_sign_in()
-        assert not session.panel.display
+        assert session.app.chrome.is_zoomed
         await session.press("o")
         await session.until(lambda: session.view == "overview")
         await session.press("enter")
