@@ -70,6 +70,11 @@ QUITTING: Final = tuple(key for key in _QUIT if not is_text(key)) or _QUIT
 """The keys that quit while a hidden widget may take letters as text."""
 
 
+def is_too_small(size: Size) -> bool:
+    """Return whether a terminal of this size is too small for a view."""
+    return size.width < MIN_SIZE.width or size.height < MIN_SIZE.height
+
+
 class TooSmall(DrawnOnce[None]):
     """Covers the screen while the terminal is too small, and says how large it has to be.
 
@@ -100,6 +105,16 @@ class TooSmall(DrawnOnce[None]):
 
     def on_resize(self) -> None:
         self.query_one("#size-notice", Static).update(self._notice)
+
+    def on_screen_suspend(self) -> None:
+        """Cover a screen that has opened above this one."""
+        if self in self.app.screen_stack:
+            self.app.push_screen(TooSmall())
+
+    def on_screen_resume(self) -> None:
+        """Close, if the terminal was enlarged while such a screen was open."""
+        if not is_too_small(self.app.size):
+            self.dismiss()
 
 
 class Preparation:
@@ -256,11 +271,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self._check_size(event.size)
 
     def _check_size(self, size: Size) -> None:
-        is_too_small = size.width < MIN_SIZE.width or size.height < MIN_SIZE.height
         is_said = isinstance(self.screen, TooSmall)
-        if is_too_small and not is_said:
+        if is_too_small(size) and not is_said:
             self.push_screen(TooSmall())
-        elif is_said and not is_too_small:
+        elif is_said and not is_too_small(size):
             self.pop_screen()
 
     def on_unmount(self) -> None:

@@ -196,6 +196,23 @@ async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: 
         await told(session, "Preview: ")
         assert tenant.actions == ["clearQuarantine"], "a preview changes nothing"
         assert len(session.workspace.journal.entries()) == 1
+        await session.press("J")
+        await session.until(lambda: session.journal.entry is not None)
+        session.app.chrome.panel.choose("run")
+        session.app.chrome.refresh()
+        await session.panel_rested()
+        said = " ".join(session.inside(session.panel).split())
+        assert said.endswith("This change is to the workflow, not to a run; o shows the workflows.")
+        await session.press("right_square_bracket")
+        assert not [line for line in session.inside(session.panel).splitlines() if line.startswith(" run ")]
+        await session.press("y")
+        assert "\n workflow id\n" in session.inside(session.left)
+        assert "\n run id\n" not in session.inside(session.left)
+        await session.press("h")
+        text = session.app.clipboard
+        assert "asked for: `clear the quarantine of the workflow`" in text
+        assert "run: `" not in text
+        assert "no longer lists" not in text
 
 
 async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_makes(

@@ -51,6 +51,19 @@ class ViewApp(App[None]):
         raise AssertionError(f"{text!r} is not a token on the screen: {self.shown()}")
 
 
+class BarApp(ViewApp):
+    """One view with its scrollbar."""
+
+    CSS = "JsonView { scrollbar-size: 0 1; }"
+
+    def bar(self) -> list[bool]:
+        """Return for each line whether the scrollbar's thumb is on it."""
+        strips = self.screen._compositor.render_strips()
+        ends = [segment.style for strip in strips for segment in [list(strip)[-1]]]
+        blank = self.view.vertical_scrollbar.styles.scrollbar_background.rich_color
+        return [style is not None and style.bgcolor != blank for style in ends]
+
+
 def show_bytes(view: JsonView, body: bytes, **options: Any) -> None:
     """Show a body as it came over the network."""
     view.show_text(body.decode("utf-8", "backslashreplace"), **options)
@@ -66,6 +79,20 @@ def large_body() -> bytes:
 async def press(pilot: Pilot[None], *keys: str) -> None:
     await pilot.press(*keys)
     await pilot.pause()
+
+
+async def test_the_scrollbar_of_a_long_text_after_a_short_one_is_that_of_a_layout() -> None:
+    app = BarApp()
+    async with app.run_test(size=(40, 10)) as pilot:
+        app.view.show_text("short")
+        await pilot.pause()
+        short = app.bar()
+        app.view.show_text("\n".join(map(str, range(40))))
+        await pilot.pause()
+        shown = app.bar()
+        app.view.refresh(layout=True)
+        await pilot.pause()
+        assert shown == app.bar() != short
 
 
 async def test_json_is_laid_out_below_its_header() -> None:

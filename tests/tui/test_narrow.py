@@ -8,6 +8,7 @@ from functools import partial
 from rich.cells import cell_len
 
 from runtui.domain.properties import EDITABLE
+from runtui.tui.features.changes.bulk_editing import BulkEditing
 from tests.tui.conftest import Opener
 from tests.tui.wires import Graph
 
@@ -101,6 +102,20 @@ async def test_below_the_smallest_size_a_notice_stands_and_no_key_acts(open_sess
         assert "2026-11-20" in session.text()
         assert session.graph is not None
         assert session.graph.patches == []
+
+
+async def test_the_notice_stays_in_front_of_a_screen_that_opens_below_it(open_session: Opener) -> None:
+    async with open_session(size=(80, 24), graph=Graph()) as session:
+        await session.press("space", "space")
+        await session.pilot.resize_terminal(40, 10)
+        session.app.feature[BulkEditing].open(session.runs.table.marks)  # as if the resize came while it reads the runs
+        await session.until(lambda: session.view == "edit")
+        assert "This one is 40x10" in session.words
+        await session.pilot.resize_terminal(80, 24)
+        await session.until(lambda: "Edit 2 runs" in session.text())
+        await session.press("escape")
+        assert session.view == "runs"
+        assert "This one is" not in session.words
 
 
 async def test_a_terminal_that_starts_too_small_shows_the_list_once_it_has_grown(open_session: Opener) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from runtui.domain.draft import value_word
 from runtui.tui.screens.review import ReviewSheet
 from tests import there
 from tests.tui.conftest import Opener, Session
-from tests.tui.wires import Graph, reply
+from tests.tui.wires import NEWEST, Graph, reply
 
 
 async def to_the_review(session: Session) -> None:
@@ -43,6 +45,26 @@ async def test_the_question_shows_the_target_and_starts_on_no(open_session: Open
         await session.press("ctrl+s", "escape")
         assert session.view == "edit"
         assert writes(session) == []
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+async def test_what_a_small_screen_cuts_of_the_warnings_has_a_mark_and_is_scrolled_to(
+    open_session: Opener, size: tuple[int, int]
+) -> None:
+    graph = Graph()
+    graph.runs[NEWEST] |= {"totalUsersCount": "many", "failedUsersCount": -4, "failedTasksCount": -5}
+    async with open_session(wire=graph.wire, size=size) as session:
+        await to_the_review(session)
+        sheet = session.find(ReviewSheet)
+        last = "To do that, press a in the list."
+        assert last in sheet.review.notes.plain
+        assert last not in session.words
+        lines = session.inside(session.left).splitlines()
+        assert lines[-3].endswith("…"), "above the reason and the answers"
+        for _ in range(30):
+            await session.press("down")
+        assert last in session.words
+        assert "totalUsersCount goes back as received, but a service may" in session.words
 
 
 async def test_a_letter_of_another_screen_does_nothing_over_the_review(open_session: Opener) -> None:

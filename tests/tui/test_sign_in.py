@@ -59,6 +59,20 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         assert "incomplete" not in desk.words
 
 
+async def test_a_sign_in_left_for_the_list_leaves_the_panel_its_room(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, size=(80, 24), prepare=is_in) as desk:
+        await listed(desk)
+        session = desk.session
+        await session.press("right_square_bracket", "A")
+        await desk.sees_sign_in()
+        assert session.app.chrome.is_zoomed
+        await session.press("o")
+        await session.until(lambda: session.view == "overview")
+        await session.press("enter")
+        assert session.view == "runs"
+        assert session.panel.display
+
+
 async def test_a_sign_in_goes_on_while_the_help_is_read(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()

@@ -85,6 +85,11 @@ class Intent:
         return self.url.rpartition("/")[2] if self.method == "POST" else ""
 
     @property
+    def is_about_workflow(self) -> bool:
+        """True if it is an action on a workflow, whose id then stands for the run's."""
+        return self.run_id == self.workflow_id
+
+    @property
     def sent(self) -> Mapping[str, Any]:
         """The JSON object in the request body; empty if the body is not a JSON object."""
         try:

@@ -100,10 +100,10 @@ def run_handoff(
         raise RuntuiError("There is no such run", "It is no longer in the list.")
     cloud, sent = cloud_of_root(origin.root), {entry.client_request_id for entry in known.entries}
     others = [other for other in requests if other.client_request_id not in sent]
-    open_points = [
-        *_open_run(stored.raw, known.workflow, known.results, reduce_people=reduce_people),
-        *_open_changes(known.entries),
-    ]
+    open_points = [*_open_changes(known.entries)]
+    if known.run_id != stored.workflow_id:
+        of_run = _open_run(stored.raw, known.workflow, known.results, reduce_people=reduce_people)
+        open_points = [*of_run, *open_points]
     if known.has_draft:
         open_points.append("A draft of a change is kept on this machine.")
     return _handoff(
@@ -204,11 +204,14 @@ def _handoff(
 
 
 def _run_facts(run_id: str, stored: StoredRun, workflow: Workflow) -> Iterator[tuple[str, str]]:
-    raw = stored.raw
-    yield "run", run_id
+    raw, is_run = stored.raw, run_id != stored.workflow_id  # else of an action on the workflow
+    if is_run:
+        yield "run", run_id
     yield "workflow", stored.workflow_id
     if workflow.version is not None:
         yield "workflow version", str(workflow.version)
+    if not is_run:
+        return
     yield "status", str(raw.get("processingStatus") or "not said")
     for what, names in (
         ("users", ("totalUsersCount", "successfulUsersCount", "failedUsersCount")),
@@ -423,7 +426,7 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
     for name, value in (change["after"] or {}).items():
         yield f"  - {code_span(name)}: {became(before.get(name, NOT_RECEIVED), value, value_code)}"
     for name, value in (
-        ("run", change["runId"]),
+        ("run", change["runId"] if change["runId"] != change["workflowId"] else ""),
         ("sent", change["openedAt"] and _utc(change["openedAt"])),
         ("by", change["who"]),
         ("why", change["why"]),

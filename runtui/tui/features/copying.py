@@ -234,7 +234,7 @@ class Copying(Feature):
         return [
             copies.request_ids_choice([entry], ()),
             copies.handoff_choice(handoff, entry.run_id, "This change was made on another server."),
-            copies.id_choice("run", entry.run_id),
+            copies.id_choice("workflow" if entry.is_about_workflow else "run", entry.run_id),
             copies.link_choice(entry.root, entry.workflow_id),
             *copies.command_choices(shared_request(entry.method, entry.url, headers, entry.body), entry.root),
             copies.json_choice({**entry_object(entry), "response": entry.response}),

@@ -425,15 +425,16 @@ class SigningIn(Feature):
             self._attempt = None
 
     def _go_back(self) -> None:
-        self._chrome.is_zoomed = False
         # From another screen, the person may return to this one on the way.
         self._show_methods()
         if self._chrome.front is self.screen and self._chrome.app.screen is self.screen:
             self.screen.dismiss()
 
     def _dismissed(self, _answer: None) -> None:
-        """The screen was closed: cancel the sign-in, and let the waiting request continue without one."""
+        """The screen was closed: cancel the sign-in, show the panel again, and let the waiting request continue without
+        a sign-in."""
         self._give_up()
+        self._chrome.zoom(False)
         request_waited = self._answer(False)
         if request_waited or self._is_needed:
             words = sign_in_words.left_without(request_waited=request_waited)

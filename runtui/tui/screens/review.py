@@ -2,7 +2,7 @@
 
 Invariant: only the key of `send`, the Send button or, above MAX_BY_KEY runs, their number and enter send anything. The
 focus starts on *no*, where enter sends nothing. The change, its warnings and what it does not do are always visible;
-the rest can be scrolled to.
+the rest, and what a small screen cuts of these, can be scrolled to.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from runtui.domain.text import count_words
 from runtui.keys.actions import key_of
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
-from runtui.tui.text import content, wrapped
+from runtui.tui.text import content, in_lines, wrapped
 from runtui.tui.widgets.field_edit import EditLook, EditsLines, LineEdit
 
 WHY_FIRST: Final = "This profile requires a reason: type one in the line above the answers."
@@ -206,10 +206,12 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
                     self.refresh(Region(0, y, self.size.width, 1))
 
     def _lines(self, size: Size) -> list[Strip]:
-        """Return the lines: at the top as many facts as fit, at the bottom notes, reason and answers."""
+        """Return the lines: at the top as many facts as fit, at the bottom notes, reason and answers. Notes that leave
+        too little room are cut there, and follow the facts in full."""
         width = max(1, size.width - 2)
         facts, notes = self._wrapped(self.review.facts, width), self._wrapped(self.review.notes, width)
-        notes = notes[: max(1, size.height - _MIN_FACT_LINES - 2)]
+        if len(notes) > (most := max(1, size.height - _MIN_FACT_LINES - 2)):
+            facts, notes = [*facts, *notes], self._wrapped(in_lines(self.review.notes, width, most), width)
         room = max(0, size.height - len(notes) - 2)
         self._top = max(0, min(self._top, len(facts) - room))
         below = len(facts) - room - self._top

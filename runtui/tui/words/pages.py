@@ -204,7 +204,7 @@ def entry_request_page(entry: Entry) -> Page:
     facts = [Fact(f"{entry.method} {entry.url}", "bold"), *(Fact(words) for words in entry.change_words())]
     facts += triage_words.labelled(
         ("workflow", entry.workflow_name or entry.workflow_id),
-        ("run", entry.run_id),
+        ("run", "" if entry.is_about_workflow else entry.run_id),
         ("why", entry.why),
         ("tenant", entry.tenant),
         ("If-Match", entry.if_match or ""),
@@ -228,8 +228,12 @@ def about_entry(entry: Entry) -> About:
 
 
 def foreign_page(entry: Entry) -> Page:
-    """Return the Run page of an entry that is damaged or whose run is on another server."""
-    words = damage_sentence(entry) if entry.damage else f"This run is on another server: {entry.root}"
+    """Return the Run page of an entry that is damaged, or about no run of this server."""
+    words = f"This change is to the workflow, not to a run; {key_of('overview')} shows the workflows."
+    if entry.damage:
+        words = damage_sentence(entry)
+    elif not entry.is_about_workflow:
+        words = f"This run is on another server: {entry.root}"
     return Page((Fact(words, "$text-muted"),), about=about_entry(entry))
 
 

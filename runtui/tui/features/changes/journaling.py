@@ -68,7 +68,7 @@ class JournalView(ActionView[None]):
         entry = self.entry
         if entry is None:
             panel.show_page(none_selected("entry"))
-        elif entry.damage or not same_server(entry.root, self._root):
+        elif entry.damage or entry.is_about_workflow or not same_server(entry.root, self._root):
             panel.show_page(pages.foreign_page(entry))
         else:
             panel.follow(entry.run_id, entry)
