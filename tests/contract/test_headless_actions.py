@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from runtui.domain.report import Outcome
-from runtui.errors import ExitCode, UsageError
+from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless import actions, changes
 from runtui.services.writing.follow import FollowedRun
 from tests.contract.conftest import WORKFLOWS
@@ -132,8 +132,10 @@ def test_several_runs_are_canceled_and_those_it_cannot_help_are_reported(command
 def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: Out) -> None:
     server, held = commands.server(), "Inactive guests, 90 days"
     assert actions.free_workflow(server, held, yes=True, output="json") == 0
-    told = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
     assert (told["action"], told["runId"], told["outcome"]) == ("clearQuarantine", None, "done")
+    assert "the run" not in captured.err, "it is about no run"
     (workflow,) = [item for item in get(commands, WORKFLOWS)["value"] if item["displayName"] == held]
     assert workflow["quarantineDetails"]["quarantineType"] == "notQuarantined"
     run_id, workflow_id = commands.a_run("completedWithErrors")
@@ -151,6 +153,8 @@ def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: O
             told = json.loads(capsys.readouterr().out)
             assert isinstance(told, list)
             assert bool(told) is fails
+    with pytest.raises(RuntuiError, match=r"The directory has no user with the sign-in name 'Anna Ricci'"):
+        actions.activate(server, "Onboard contractor", users=["Anna Ricci"], dry_run=True)
     with pytest.raises(UsageError, match=r"'Onboard contract'\. Did you mean Onboard contractor\?"):
         actions.preview(server, "Onboard contract", output="table")
     assert len(commands.entries()) == 2, "a preview is a reading"
