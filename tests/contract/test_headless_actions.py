@@ -21,6 +21,7 @@ from tests.contract.headless_commands import (
     Bend,
     Commands,
     Out,
+    answer_with,
     lost_on_the_way,
     lost_on_the_way_back,
     refusing,
@@ -158,6 +159,15 @@ def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: O
     with pytest.raises(UsageError, match=r"'Onboard contract'\. Did you mean Onboard contractor\?"):
         actions.preview(server, "Onboard contract", output="table")
     assert len(commands.entries()) == 2, "a preview is a reading"
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, None), (200, {}), (200, {"value": ["x"]})])
+def test_a_preview_without_tasks_in_a_list_is_no_good_news(
+    status: int, body: dict[str, Any] | None, commands: Commands
+) -> None:
+    commands.line.bend = answer_with(status, lambda _: body)
+    with pytest.raises(RuntuiError, match="The failures cannot be previewed"):
+        actions.preview(commands.server(), "Onboard contractor", output="table")
 
 
 def test_a_task_that_waits_is_resumed(commands: Commands, capsys: Out) -> None:
