@@ -290,7 +290,9 @@ def _fill(parser: argparse.ArgumentParser, command: Command, needed: Sequence[Op
         parser.add_argument(*argument.names, **argument.how)
     if command.options and command is not TUI:
         # The session options are listed below the usage; in it they would hide the command's own arguments.
-        parser.usage = f"{parser.format_usage().removeprefix('usage: ').rstrip()} [options]"
+        usage = parser._get_formatter()
+        usage.add_usage(None, [*parser._actions, argparse.Action([], "", nargs="?", metavar="options")], ())
+        parser.usage = usage.format_help().removeprefix("usage: ").rstrip()
     if _has_profile(command):
         words = 'a profile in config.toml; "" for none (default: default-profile, or the only one)'
         parser.add_argument("--profile", default=argparse.SUPPRESS, metavar="NAME", help=words)

@@ -241,10 +241,15 @@ class GraphClient:
             return None
 
     async def preview_task_failures(self, workflow_id: str) -> Answer:
-        """Return the tasks of a workflow that the service expects to fail, under "value"; nothing is changed."""
+        """Return the tasks of a workflow that the service expects to fail, a list of objects under "value"; nothing is
+        changed."""
         path = f"{workflow_path(workflow_id)}/previewTaskFailures"
         exchange = await self._transport.send("POST", path, purpose="previewTaskFailures", alone=True)
-        return Answer(exchange, *read_answer(exchange, writing=False))
+        body, fault = read_answer(exchange, writing=False)
+        tasks = body.get("value") if body is not None else None
+        if fault is None and not (isinstance(tasks, list) and all(isinstance(task, dict) for task in tasks)):
+            body, fault = None, mismatch(exchange, "It has no list of tasks.", writing=False)
+        return Answer(exchange, body, fault)
 
     async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterable[Answer]:
         """Read at most MAX_BATCH runs (workflow id, run id), each once; an answer is parsed when it is used."""

@@ -151,8 +151,7 @@ async def preview(session: SessionSpec, workflow: str, *, output: str) -> int:
         answer = await workspace.client.preview_task_failures((await _workflow(workspace, workflow))["id"])
         if answer.entity is None:
             raise failed_read("The failures cannot be previewed", answer)
-        found = answer.entity.get("value")
-        tasks = found if isinstance(found, list) else []
+        tasks = answer.entity["value"]
         lines = (visible(f"{task.get('name')}: {task.get('failureReason')}") for task in tasks)
         print_lines([json.dumps(tasks)] if output == "json" else lines)
         if not tasks:

@@ -1,7 +1,8 @@
 """The tenant that requests read and write, in an SQLite database in memory.
 
-Invariant: a run in progress is brought up to date before it is read. A run that a client wrote to stays as written
-until an action changes its course. SQL is built from the columns of `entities.py`; values are always parameters.
+Invariant: a run in progress and the schedule are brought up to date before they are read. A run that a client wrote to
+stays as written until an action changes its course. SQL is built from the columns of `entities.py`; values are always
+parameters.
 """
 # ruff: noqa: S608 - see the invariant
 
@@ -34,7 +35,7 @@ from runtui.sandbox.tenant.people import People, Person
 from runtui.sandbox.tenant.runs import RunAt, RunPlan
 from runtui.sandbox.tenant.seed import future_plan
 from runtui.sandbox.tenant.tasks import EXTENSIONS, extension_state, task_json
-from runtui.sandbox.tenant.workflows import Workflow, quarantine_details, workflow_state
+from runtui.sandbox.tenant.workflows import Workflow, next_start, quarantine_details, workflow_state
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
 _KEY_TYPES: Final = {"id": "TEXT PRIMARY KEY", "place": "INTEGER"}
@@ -68,7 +69,7 @@ class Database:
         self._sql.execute("BEGIN")
         for statement in (statement for entity in ENTITY_TYPES for statement in _create_table(entity)):
             self._sql.execute(statement)
-        now = clock()
+        now = self._made = clock()
         self._insert(RUN, (RunAt(plan, now).state() for plan in plans))
         self._insert(WORKFLOW, (workflow_state(item, seed, now) for item in workflows))
         self._insert(EXTENSION, (extension_state(item, now) for item in EXTENSIONS))
@@ -189,10 +190,12 @@ class Database:
         )
 
     def _scope(self, entity: EntityType, owner: Mapping[str, str], where: Condition) -> Condition:
-        """Bring the runs or results of a collection up to date; return the condition that selects its rows."""
+        """Bring the entities of a collection up to date; return the condition that selects its rows."""
         conditions = [where, *(Condition(f'"{column}" = ?', (value,)) for column, value in owner.items())]
         if entity is RUN:
             self._move_runs()
+        elif entity is WORKFLOW:
+            self._move_schedules()
         elif entity.name in _RESULTS and "runId" in owner:
             self._keep_results(entity, [self._plans[owner["runId"]]])
         elif entity.name in _RESULTS:
@@ -232,6 +235,12 @@ class Database:
             self._update_run(run_id, RunAt(plan, now).state())
             if plan.rests <= now:
                 del self._moving[run_id]
+
+    def _move_schedules(self) -> None:
+        """Set the next start of the workflows that the schedule has started since the tenant was made."""
+        now, column = self._clock(), "nextScheduleRunDateTime"
+        move = f'UPDATE workflow SET "{column}" = ? WHERE "{column}" > ? AND "{column}" <= ?'
+        self._sql.execute(move, (next_start(now), self._made, now))
 
     def _keep_results(self, entity: EntityType, plans: Iterable[RunPlan]) -> None:
         """Put the results of runs into the tables. Those of a run at rest are computed once, others at each read."""

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from runtui.domain.report import Outcome
-from runtui.errors import ExitCode, UsageError
+from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless import actions, changes
 from runtui.services.writing.follow import FollowedRun
 from tests.contract.conftest import WORKFLOWS
@@ -21,6 +21,7 @@ from tests.contract.headless_commands import (
     Bend,
     Commands,
     Out,
+    answer_with,
     lost_on_the_way,
     lost_on_the_way_back,
     refusing,
@@ -132,8 +133,10 @@ def test_several_runs_are_canceled_and_those_it_cannot_help_are_reported(command
 def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: Out) -> None:
     server, held = commands.server(), "Inactive guests, 90 days"
     assert actions.free_workflow(server, held, yes=True, output="json") == 0
-    told = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
     assert (told["action"], told["runId"], told["outcome"]) == ("clearQuarantine", None, "done")
+    assert "the run" not in captured.err, "it is about no run"
     (workflow,) = [item for item in get(commands, WORKFLOWS)["value"] if item["displayName"] == held]
     assert workflow["quarantineDetails"]["quarantineType"] == "notQuarantined"
     run_id, workflow_id = commands.a_run("completedWithErrors")
@@ -151,9 +154,20 @@ def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: O
             told = json.loads(capsys.readouterr().out)
             assert isinstance(told, list)
             assert bool(told) is fails
+    with pytest.raises(RuntuiError, match=r"The directory has no user with the sign-in name 'Anna Ricci'"):
+        actions.activate(server, "Onboard contractor", users=["Anna Ricci"], dry_run=True)
     with pytest.raises(UsageError, match=r"'Onboard contract'\. Did you mean Onboard contractor\?"):
         actions.preview(server, "Onboard contract", output="table")
     assert len(commands.entries()) == 2, "a preview is a reading"
+
+
+@pytest.mark.parametrize(("status", "body"), [(204, None), (200, {}), (200, {"value": ["x"]})])
+def test_a_preview_without_tasks_in_a_list_is_no_good_news(
+    status: int, body: dict[str, Any] | None, commands: Commands
+) -> None:
+    commands.line.bend = answer_with(status, lambda _: body)
+    with pytest.raises(RuntuiError, match="The failures cannot be previewed"):
+        actions.preview(commands.server(), "Onboard contractor", output="table")
 
 
 def test_a_task_that_waits_is_resumed(commands: Commands, capsys: Out) -> None:

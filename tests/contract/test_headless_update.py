@@ -78,7 +78,7 @@ def test_a_change_without_a_question_takes_one_read_and_one_request(commands: Co
     run_id, workflow_id = commands.a_run()
     assert commands.update(run_id, "failedTasksCount=3", workflow=workflow_id) == ExitCode.DONE
     assert commands.methods() == ["GET", "PATCH"]
-    assert capsys.readouterr().err.count("reading the run again…") == 1
+    assert capsys.readouterr().err.count("reading the latest values…") == 1
 
 
 def test_an_id_typed_in_upper_case_is_recorded_as_the_service_spells_it(

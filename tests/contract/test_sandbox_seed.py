@@ -144,6 +144,10 @@ async def test_a_workflow_says_why_it_does_not_run(sandbox: Sandbox) -> None:
         scheduled = [run for run in later if run["workflowExecutionType"] == "scheduled"]
         assert all(run["processingStatus"] == "quarantined" for run in scheduled)
     assert (await sandbox.get(f"{WORKFLOWS}/{listed['Onboard intern (draft)']['id']}/runs"))["value"] == []
+    sandbox.clock.advance(5 * 3600)
+    much_later = (await sandbox.get(WORKFLOWS))["value"]
+    missed = [item for item in much_later if (item["nextScheduleRunDateTime"] or "9") < "2026-11-20T15"]
+    assert missed == [listed[name] for name in overdue], "the schedule goes on, as long as the sandbox runs"
 
 
 PEOPLE = People(5)

@@ -20,6 +20,7 @@ from runtui.cli.program import _command_line
 from runtui.command_line import CommandLine
 from runtui.errors import ExitCode, UsageError
 from runtui.options import OPTIONS
+from tests.unit.test_readme import all_parsers
 
 ROOT = "https://graph.microsoft.com/beta"
 
@@ -83,6 +84,13 @@ def test_every_option_is_a_flag_and_says_its_default(monkeypatch: pytest.MonkeyP
 )
 def test_only_what_was_given_is_handed_on(arguments: tuple[str, ...], flags: dict[str, Any]) -> None:
     assert line(*arguments).flags == flags
+
+
+def test_every_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    helps = [parser.format_help() for parser in all_parsers(command_parser())]
+    assert len(helps) > len(COMMANDS)
+    assert [line for text in helps for line in text.splitlines() if len(line) > 80] == []
 
 
 def with_functions(commands: Sequence[Command]) -> Iterator[Command]:

@@ -271,10 +271,14 @@ def workflow_state(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
 
 
 def _next_run(workflow: Workflow, now: int) -> int | None:
-    """Return the next start by the schedule, which runs every three hours; a past time if the schedule stopped."""
+    """Return the next start by the schedule; a past time if the schedule stopped."""
     if not workflow.is_scheduled or workflow.conditions is _ON_DEMAND_ONLY:
         return None
-    moment = now if workflow.schedule_ended is None else now - workflow.schedule_ended
+    return next_start(now if workflow.schedule_ended is None else now - workflow.schedule_ended)
+
+
+def next_start(moment: int) -> int:
+    """Return the first start by the schedule of the tenant after a moment (ticks): it runs every three hours."""
     return moment - moment % _INTERVAL + _INTERVAL
 
 

@@ -54,7 +54,7 @@ async def find_user(client: GraphClient, typed: str) -> Person:
     """
     if _ID.fullmatch(typed):
         return Person(typed.lower(), typed.lower(), "", 0, 0)
-    what = f"No result that was read is of {typed!r}, and the directory has no such user."
+    what = f"The directory has no user with the sign-in name {typed!r}."
     nobody = RuntuiError("Nobody by that name", what, "Type the whole sign-in name, or the id.")
     if _NO_SIGN_IN_NAME.search(typed):
         raise nobody

@@ -60,7 +60,7 @@ class Step(Enum):
     """The step of a save; the words appear in the row and in the panel."""
 
     WAITING = "waiting for an earlier change"
-    READING = "reading the run again"
+    READING = "reading the latest values"
     RECORDING = "writing the journal"
     SENDING = "sending"
     SETTLING = "checking the outcome"

@@ -241,8 +241,7 @@ def preview_result(answer: Answer) -> tuple[str, bool]:
     """Return the result of a preview as a sentence, and whether no task would fail."""
     if answer.fault is not None:
         return sentences(answer.fault.title, answer.fault.message), False
-    found = answer.entity.get("value") if answer.entity is not None else None
-    tasks = [task for task in found if isinstance(task, dict)] if isinstance(found, list) else []
+    tasks = (answer.entity or {}).get("value", [])
     if not tasks:
         return "Preview: the service expects no task to fail.", True
     said = "; ".join(f"{task.get('name')}: {task.get('failureReason')}" for task in tasks[:SHOWN_FAILURES])
