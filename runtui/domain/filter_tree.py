@@ -10,6 +10,7 @@ NULL, so that NOT is its opposite.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from runtui.domain.properties import PROCESSING_STATUS, PROPERTIES, OpenEnum, Property
@@ -69,6 +70,11 @@ class FilterField(NamedTuple):
     def with_operator(self) -> str:
         """The field with its usual operator; a number or a time is rarely one value."""
         return f"{self.name}{'>' if self.kind in _EXAMPLES else ':'}"
+
+
+def fields_by_name(fields: Iterable[FilterField]) -> dict[str, FilterField]:
+    """Return the fields by each of their names, casefolded."""
+    return {name.casefold(): field for field in fields for name in (field.name, *field.aliases)}
 
 
 # The rowids of the runs with a matching task result or subject. The key of a subject has its name, UPN and id on one

@@ -39,6 +39,7 @@ from runtui.domain.filter_tree import (
     Operator,
     TextIs,
     TimeIs,
+    fields_by_name,
 )
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
 from runtui.errors import ExitCode, RuntuiError, nearest, nearest_words
@@ -138,7 +139,7 @@ class _Reader:
 
     def __init__(self, text: str, fields: Iterable[FilterField], now: int = 0) -> None:
         self.text = text
-        self.fields = {name.casefold(): field for field in fields for name in (field.name, *field.aliases)}
+        self.fields = fields_by_name(fields)
         self.now = now
         self.at = 0
         self.depth = 0

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.columns import Column, RowT
-from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField, TextIs
+from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField, TextIs, fields_by_name
 from runtui.domain.filters import CONDITION, RowCondition, row_filter
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
@@ -68,8 +68,7 @@ def slot_at(text: str, cursor: int, fields: Iterable[FilterField]) -> Slot:
     if (condition := CONDITION.match(word)) is None:
         is_closed = word.startswith('"')
         return Slot(start, cursor if is_closed else _end(text, cursor, quoted=False), word, is_closed=is_closed)
-    name = condition[1].casefold()
-    field = next((field for field in fields if field.name.casefold() == name), None)
+    field = fields_by_name(fields).get(condition[1].casefold())
     at = start + condition.end()
     start = max(at, _last_comma(text, at, cursor) + 1)
     typed = text[start:cursor]

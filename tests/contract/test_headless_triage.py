@@ -74,7 +74,8 @@ def test_marks_and_notes_are_exported_and_imported_by_the_next_shift(triage: Run
 
 def test_whatever_is_exported_can_be_imported() -> None:
     long = RunTriage("r" * 4_000, 7, "handled", 0, "s" * 300, 1, 2, 3, 1, "é" * LONGEST_NOTE, "w" * 300, now_ticks())
-    assert read_shift(shift_lines([long], ROOT), ROOT) == [long]
+    noted, marked = RunTriage("r2", note="n", changed=7), long._replace(marked=long.changed - DAY, marked_by="m" * 300)
+    assert read_shift(shift_lines([noted, marked], ROOT), ROOT) == [noted, marked]
 
 
 def test_the_newest_wins_for_each_run(triage: Run) -> None:

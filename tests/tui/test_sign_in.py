@@ -346,3 +346,12 @@ async def test_no_warning_about_a_permission_that_the_token_has(tmp_path: Path) 
         await desk.session.press("e")
         await desk.session.until(lambda: desk.session.view == "edit")
         assert "may change runs" not in desk.words
+
+
+async def test_no_method_is_cut_after_the_screen_was_small(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, size=(80, 24)) as desk:
+        await desk.sees_sign_in()
+        for size in ((60, 16), (80, 24)):
+            await desk.session.pilot.resize_terminal(*size)
+            await desk.session.settled()
+            assert "paste the address where it ends" in desk.words

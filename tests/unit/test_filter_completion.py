@@ -50,6 +50,7 @@ def test_fields_come_by_how_they_begin_then_by_what_they_have_in_them() -> None:
         ("is:st|", "is:stuck"),
         ("a or is:st|", "a or is:stuck"),
         ("started>|", "started>-24h"),
+        ("processingStatus:fa|", "processingStatus:failed"),
     ],
 )
 def test_the_part_at_the_cursor_is_replaced_and_no_other(text: str, wanted: str) -> None:

@@ -13,12 +13,13 @@ from runtui.domain.filter_tree import TRIAGE_FLAGS
 from runtui.domain.filters import parse_filter
 from runtui.domain.rows import STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks, parse_ticks
-from runtui.domain.triage.memory import NO_TIME, TriageState, snooze_end
-from runtui.domain.triage.standing import comeback, standing
+from runtui.domain.triage.memory import NO_TIME, RunTriage, TriageState, snooze_end
+from runtui.domain.triage.standing import NOTE, comeback, standing, triage_facts
 from runtui.services.records.journal import Journal
 from runtui.services.store.query import following
 from runtui.services.store.store import EVERY_RUN, RunQuery, Store
 from runtui.services.triage.memory import TriageMemory
+from runtui.services.triage.shift import read_shift, shift_lines
 from tests import there
 
 ROOT = "https://graph.microsoft.com/beta"
@@ -174,6 +175,24 @@ def test_notes_are_found_and_stay_when_the_run_is_handled(memory: TriageMemory, 
     assert NO_TIME < known.seen <= known.changed
     assert found(store, "note:ÄRGER") == ["r1"]
     assert found(store, "note!=lizenz") == ["r1", "r2"]
+
+
+def test_a_note_does_not_change_who_handled_the_run_and_when(
+    memory: TriageMemory, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store, a_run())
+    monkeypatch.setattr("runtui.services.triage.memory.now_ticks", lambda: NOW - HOUR)
+    memory.set_state(["r1"], "handled", "anna")
+    monkeypatch.undo()
+    memory.note(["r1"], "HR knows", "ben")
+    memory.take(read_shift(shift_lines(memory.all(), ROOT), ROOT))
+    words = dict(triage_facts(row(store), NOW, format_ticks))
+    assert words == {"triage": f"handled {format_ticks(NOW - HOUR)} by anna", NOTE: "HR knows"}
+
+
+def test_a_mark_without_its_time_is_as_old_as_the_last_change() -> None:
+    (line,) = shift_lines([RunTriage("r1", state="handled", who="anna", changed=NOW)], ROOT)
+    assert read_shift([line], ROOT)[0][-2:] == (NOW, "anna")
 
 
 def test_no_secret_is_kept_in_a_note(memory: TriageMemory, store: Store, tmp_path: Path) -> None:

@@ -50,6 +50,10 @@ class RunTriage(NamedTuple):
     """Who last changed the state or the note; empty if unknown."""
     changed: int = NO_TIME
     """When the state or the note last changed."""
+    marked: int = NO_TIME
+    """When the state was set."""
+    marked_by: str = ""
+    """Who set it; empty if unknown."""
 
 
 def snooze_end(text: str, now: int) -> int:

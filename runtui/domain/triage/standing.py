@@ -22,10 +22,12 @@ def is_problem(row: RunRow, now: int) -> bool:
 
 
 def with_state(known: RunTriage, row: RunRow, state: TriageState, now: int, *, until: int = NO_TIME) -> RunTriage:
-    """Return `known` with a new state from `now` on (ticks), and with the run's present values."""
+    """Return `known` with a new state from `now` on (ticks), set by its `who`, and with the run's present values."""
     return known._replace(
         state=state,
         until=until,
+        marked=now,
+        marked_by=known.who,
         was_status=row.status,
         was_failed_users=_number(row, "failedUsers"),
         was_failed_tasks=_number(row, "failedTasks"),
@@ -80,9 +82,9 @@ def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Itera
     known, stands = row.triage, standing(row, now)
     if known is None:
         return
-    by = f" by {known.who}" if known.who else ""
+    by = f" by {known.marked_by}" if known.marked_by else ""
     until = "it changes" if known.until == NO_TIME else in_words(known.until)
-    was = f"{known.state} {in_words(known.changed)}{by}"
+    was = f"{known.state} {in_words(known.marked)}{by}"
     if stands == "back":
         yield "triage", f"back: {comeback(known, row, now)} ({was})"
     elif stands == "handled":
@@ -108,6 +110,8 @@ def triage_record(known: RunTriage) -> dict[str, Any]:
         "state": known.state or None,
         "until": _text_of(known.until),
         "was": was if known.state else None,
+        "markedAt": _text_of(known.marked),
+        "markedBy": known.marked_by,
         "note": known.note,
         "who": known.who,
         "changedAt": _text_of(known.changed),

@@ -100,6 +100,11 @@ STEPS: Final = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        "ALTER TABLE triage ADD COLUMN marked INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE triage ADD COLUMN marked_by TEXT NOT NULL DEFAULT ''",
+        "UPDATE triage SET marked = changed, marked_by = who WHERE state != ''",
+    ),
 )
 """The statements from each version of the schema to the next; the first n steps create version n."""
 

@@ -42,7 +42,7 @@ from runtui.services.triage.projection import TRIAGE_TABLE
 # The SQL below is built from column names; every value from a server is a parameter.
 # ruff: noqa: S608
 
-VERSION: Final = 5
+VERSION: Final = 6
 """The version of the tables below: raise it with every change that the columns and indexes of `run` do not show."""
 
 HISTORIES: Final = "histories"

@@ -37,7 +37,7 @@ from runtui.services.triage.projection import (
 
 _FIELDS: Final = RunTriage._fields
 _NOTED: Final = ("note", "who", "changed")
-_MARKED: Final = ("state", "until", *(name for name in _FIELDS if name.startswith("was_")), "who", "changed")
+_MARKED: Final = tuple(name for name in _FIELDS if name not in ("run_id", "seen", "note"))
 _COLUMNS: Final = ("server", *_FIELDS, "stamp")
 _INSERT: Final = (
     f"INSERT INTO triage ({', '.join(_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in _COLUMNS[:-1])},"

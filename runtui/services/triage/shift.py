@@ -59,6 +59,8 @@ class _Remembered(_Strict):
     state: Literal["handled", "snoozed"] | None = None
     until: str | None = None
     was: _Was | None = None
+    marked_at: str | None = None
+    marked_by: _Line = ""
     note: Annotated[str, Field(max_length=LONGEST_NOTE), AfterValidator(_one_line)] = ""
     who: _Line = ""
     changed_at: str | None = None
@@ -105,6 +107,8 @@ def _read(line: str, root: str) -> RunTriage:
         raise ValueError(f"It is from another server: {one.root}.")
     if one.state is not None and one.was is None:
         raise ValueError(f"It lacks the state of the run when it was {one.state}.")
+    is_undated = one.state is not None and one.marked_at is None  # a colleague's runtui may be older
+    marked_at, marked_by = (one.changed_at, one.who) if is_undated else (one.marked_at, one.marked_by)
     known = RunTriage(
         storable(one.run_id),
         state=one.state or "",
@@ -113,6 +117,8 @@ def _read(line: str, root: str) -> RunTriage:
         who=one.who,
         changed=_past(_ticks_of(one.changed_at)),
         seen=_past(_ticks_of(one.seen_at)),
+        marked=_past(_ticks_of(marked_at)),
+        marked_by=marked_by,
     )
     if (was := one.was) is None:
         return known

@@ -68,7 +68,7 @@ class SignInView(ActionView[None]):
     opens = "use_method"
     DEFAULT_CSS = """
     SignInView VerticalScroll { height: 1fr; scrollbar-size: 0 1; }
-    SignInView ChoiceList { height: auto; margin: 1 0; text-wrap: wrap; text-overflow: fold; }
+    SignInView ChoiceList { height: auto; overflow-y: hidden; margin: 1 0; text-wrap: wrap; text-overflow: fold; }
     SignInView #sign-in-address { padding: 0; }
     """
 
