@@ -100,7 +100,7 @@ def run_handoff(
         raise RuntuiError("There is no such run", "It is no longer in the list.")
     cloud, sent = cloud_of_root(origin.root), {entry.client_request_id for entry in known.entries}
     others = [other for other in requests if other.client_request_id not in sent]
-    open_points = [*_open_changes(known.entries)]
+    open_points = list(_open_changes(known.entries))
     if known.run_id != stored.workflow_id:
         of_run = _open_run(stored.raw, known.workflow, known.results, reduce_people=reduce_people)
         open_points = [*of_run, *open_points]
