@@ -215,7 +215,8 @@ def _read(name: str, chosen: Setting) -> Setting:
     try:
         return Setting(_converted(name, chosen.value), chosen.where)
     except ValueError as error:
-        hint = "" if chosen.where.startswith("--") else "runtui config check lists every problem of the file."
+        is_in_file = chosen.where.startswith("/")  # else it is a flag or a variable
+        hint = "runtui config check lists every problem of the file." if is_in_file else ""
         raise UsageError("An option cannot be used", f"{chosen.where}: {error}", hint) from None
 
 

@@ -187,6 +187,13 @@ def test_a_mistake_in_the_file_names_its_line(line: str, what: str, tmp_path: Pa
     assert caught.value.hint == "runtui config check lists every problem of the file."
 
 
+def test_a_mistake_outside_the_file_is_not_looked_for_in_it(file: Path) -> None:
+    for flags, environ in (({"refresh": "x"}, {}), ({}, {"RUNTUI_REFRESH": "x"}), ({}, {"AZURE_TENANT_ID": "?"})):
+        with pytest.raises(UsageError) as caught:
+            chosen(file, flags, environ=environ, profile="test lab")
+        assert caught.value.hint == ""
+
+
 def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('defaut-profile = "x"\n[profiles.prod]\ncloud = 1\nrefresh = "x"\n')
