@@ -39,6 +39,7 @@ from runtui.graph.pages import GraphError
 from runtui.graph.root import root_is_loopback
 from runtui.graph.transport import Transport
 from runtui.headless.config import problems_of
+from runtui.headless.output import standard_output
 from runtui.options import OPTION_BY_NAME
 from runtui.private_files import explanation, private_folder
 from runtui.profiles import names_server, settings_of
@@ -104,7 +105,7 @@ def examine(line: CommandLine, *, offline: bool, output: str) -> int:
     if settings is not None:
         findings += asyncio.run(_network(settings, offline=offline))
     has_problem = any(finding.state == "problem" for finding in findings)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _ENDLESS
+    width = standard_output().width or _ENDLESS
     print(_json(findings) if output == "json" else "\n".join(_lines(findings, width)))
     return ExitCode.NOT_DONE if has_problem else ExitCode.DONE
 

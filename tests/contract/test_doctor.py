@@ -181,6 +181,20 @@ def test_the_check_of_the_terminal(
     assert next(doctor.terminal()).state == "warning"
 
 
+@pytest.mark.usefixtures("place")
+def test_lines_fit_the_terminal_even_if_a_shell_exported_its_size(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.fileno", lambda: 1)
+    monkeypatch.setattr("os.get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    monkeypatch.setenv("COLUMNS", "200")
+    main(["doctor", "--offline"])
+    versions = capsys.readouterr().out.splitlines()[0]
+    assert "versions" in versions
+    assert 50 < len(versions) <= 80
+
+
 def test_a_journal_is_sound_broken_newer_or_not_there(tmp_path: Path) -> None:
     path = tmp_path / JOURNAL_FILE
 
