@@ -20,6 +20,7 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import ENDED_FROM_OUTSIDE
 from runtui.headless.triage.watch import ReportedRuns, watch
 from runtui.services import refresh
+from runtui.settings import SignInSettings
 from tests import PATIENCE
 from tests.contract.headless_commands import ROOT, Commands, Out, refusing
 from tests.contract.test_headless_incomplete import Forgetting
@@ -275,9 +276,12 @@ def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None
         except RuntuiError as error:
             found.append(error.title)
         ReportedRuns(commands.server().settings, "status:queued").close()
+        other_tenant = SignInSettings("device-code", "fabrikam.example", "an-app", "https://login.microsoftonline.com")
+        ReportedRuns(commands.server(sign_in=other_tenant).settings, "status:failed").close()
+        found.append("others are watched as well")
 
     assert watched(commands, second, after(1, is_ended), watch_only=True) == ExitCode.DONE
-    assert found == ["This filter is already watched"]
+    assert found == ["This filter is already watched", "others are watched as well"]
 
 
 def overwrite(path: Path) -> None:

@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from hashlib import sha256
 from typing import Any, Final
 
-from runtui.command_line import SessionSpec
+from runtui.command_line import SessionSpec, tenant_known
 from runtui.domain.filters import parse_filter
 from runtui.domain.text import visible
 from runtui.domain.times import length_words, now_ticks
@@ -253,14 +253,14 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
 
 
 class ReportedRuns:
-    """The runs that a watch with a filter has reported on a server. Only one watch at a time can hold the file.
+    """The runs of a tenant that a watch with a filter has reported. Only one watch at a time can hold the file.
 
     Raises:
         RuntuiError: the file cannot be used, or another watch holds it.
     """
 
     def __init__(self, settings: Settings, filter_text: str) -> None:
-        of = json.dumps([settings.profile, settings.root, " ".join(filter_text.split())])
+        of = json.dumps([settings.profile, settings.root, tenant_known(settings), " ".join(filter_text.split())])
         self._path = settings.state_folder / f"watch-{sha256(of.encode()).hexdigest()[:16]}.db"
         with self._faults(), ExitStack() as unusable:
             private_database(self._path)
