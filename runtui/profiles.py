@@ -24,7 +24,7 @@ from runtui.settings import Settings, SignInSettings, state_folder
 _VERSION: Final = "beta"
 """The Graph version; only beta documents the update of a run."""
 
-_PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 """The variables that name the proxy for an https server, besides the option `proxy`."""
 
 _FOLDER_VARIABLES: Final = ("XDG_STATE_HOME", "RUNTUI_STATE")
@@ -185,7 +185,7 @@ def _check_proxies(choices: Choices, environ: Mapping[str, str]) -> None:
     """Check the proxy variables, unless the option `proxy` overrides them; that one is checked when read."""
     if choices.get("proxy"):
         return
-    for variable in _PROXY_VARIABLES:
+    for variable in PROXY_VARIABLES:
         if address := environ.get(variable):
             try:
                 read_proxy(address)

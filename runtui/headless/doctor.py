@@ -42,7 +42,7 @@ from runtui.headless.config import problems_of
 from runtui.headless.output import standard_output
 from runtui.options import OPTION_BY_NAME
 from runtui.private_files import explanation, private_folder
-from runtui.profiles import names_server, settings_of
+from runtui.profiles import PROXY_VARIABLES, names_server, settings_of
 from runtui.redact import redact
 from runtui.services.records.journal_file import STEPS, damaged_files
 from runtui.settings import JOURNAL_FILE, Settings, config_path, state_folder
@@ -326,7 +326,7 @@ def proxy(settings: Settings) -> Finding:
     if root_is_loopback(settings.root):
         return ok("proxy", "None: the root is this machine.")
     found = proxy_of(settings.root, settings.proxy)
-    if found is None and any(os.environ.get(name) for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")):
+    if found is None and any(map(os.environ.get, PROXY_VARIABLES)):
         return ok("proxy", f"None: NO_PROXY excludes {urlsplit(settings.root).hostname}.")
     if found is None:
         return ok("proxy", "None is named for this root.")
