@@ -40,7 +40,8 @@ _COLUMNS: Final[tuple[Column[Entry], ...]] = (
     Column("workflow", "workflow", 12, 4, lambda entry, _: ListCell(entry.workflow_name), grows_to=24),
     Column("change", "change", 20, 2,
            lambda entry, _: ListCell(entry.damage or ", ".join(entry.change_words())), flexible=True),
-    Column("run", "run", 21, 5, lambda entry, _: ListCell(entry.run_id, "muted"), grows_to=80),
+    Column("run", "run", 21, 5,
+           lambda entry, _: ListCell("" if entry.is_about_workflow else entry.run_id, "muted"), grows_to=80),
 )  # fmt: skip
 
 JournalFormat: TypeAlias = Literal["table"] | ExportFormat

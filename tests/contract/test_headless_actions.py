@@ -14,6 +14,7 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless import actions, changes
+from runtui.services.records.journal_query import entry_object
 from runtui.services.writing.follow import FollowedRun
 from tests.contract.conftest import WORKFLOWS
 from tests.contract.headless_commands import (
@@ -146,6 +147,7 @@ def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: O
     assert actions.activate(server, "Onboard contractor", users=names, yes=True) == 0
     assert carried_out(commands) == ["clearQuarantine", "activate"]
     assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.DONE]
+    assert [entry_object(entry)["runId"] for entry in commands.entries()] == [None, None], "they are about no run"
     capsys.readouterr()
     for name, fails in (("Mover: team or department", True), ("Onboard contractor", False)):
         found_by_id = next(item["id"] for item in get(commands, WORKFLOWS)["value"] if item["displayName"] == name)

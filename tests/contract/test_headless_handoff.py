@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.headless.actions import free_workflow
 from runtui.headless.triage.handoff import hand_over
 from runtui.headless.triage.lists import list_causes
 from runtui.services.records.journal import Journal
@@ -55,6 +56,16 @@ def test_a_run_is_handed_over_with_its_causes_and_the_change_that_was_made(comma
     assert f"`{run_id}`" in page
     assert entry.request_id in page
     assert all(reason in page for cause in told["causes"] for reason in cause["reasons"])
+
+
+def test_an_action_on_a_workflow_is_handed_over_without_looking_for_its_run(commands: Commands, capsys: Out) -> None:
+    assert free_workflow(commands.server(), "Inactive guests, 90 days", yes=True) == ExitCode.DONE
+    (entry,) = commands.entries()
+    capsys.readouterr()
+    assert handed_over(commands, entry.number) == ExitCode.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert [change["requestId"] for change in told["changes"]] == [entry.request_id]
+    assert told["requests"] == []
 
 
 def test_a_hand_over_contains_notes_and_reasons_for_changes(commands: Commands, capsys: Out) -> None:

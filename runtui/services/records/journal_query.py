@@ -219,7 +219,7 @@ EXPORT_COLUMNS: Final[Mapping[str, Callable[[Entry], Any]]] = {
     "root": lambda entry: entry.root,
     "workflow": lambda entry: entry.workflow_name,
     "workflowId": lambda entry: entry.workflow_id,
-    "runId": lambda entry: entry.run_id,
+    "runId": lambda entry: None if entry.is_about_workflow else entry.run_id,
     "before": lambda entry: dict(entry.before),
     "after": lambda entry: dict(entry.after),
     "method": lambda entry: entry.method,

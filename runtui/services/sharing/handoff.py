@@ -426,7 +426,7 @@ def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
     for name, value in (change["after"] or {}).items():
         yield f"  - {code_span(name)}: {became(before.get(name, NOT_RECEIVED), value, value_code)}"
     for name, value in (
-        ("run", change["runId"] if change["runId"] != change["workflowId"] else ""),
+        ("run", change["runId"]),
         ("sent", change["openedAt"] and _utc(change["openedAt"])),
         ("by", change["who"]),
         ("why", change["why"]),
