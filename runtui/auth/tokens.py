@@ -171,7 +171,8 @@ def _certificate(settings: SignInSettings) -> dict[str, Any]:
     password = _secret_of("RUNTUI_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD")
     secret = password.encode() or None
     if path.suffix.lower() in (".pfx", ".p12"):
-        _check_key(path, lambda: load_key_and_certificates(path.read_bytes(), secret)[0])
+        data = _read(path, "The certificate")
+        _check_key(path, lambda: load_key_and_certificates(data, secret)[0])
         return {"private_key_pfx_path": str(path), "public_certificate": True, "passphrase": password}
     pem = _read_text(path, "The certificate")
     key = re.search(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", pem)
@@ -193,7 +194,7 @@ def _check_key(path: Path, load: Callable[[], object]) -> None:
 
     try:
         key = load()
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise bad_certificate(path) from None
     if key is None:
         raise bad_certificate(path)
@@ -218,10 +219,18 @@ def _federated_token(settings: SignInSettings) -> Callable[[], str]:
 
 def _read_text(path: Path, what: str) -> str:
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise SignInError(f"{what} cannot be read", f"{path}: {reason}.", "Check its path and permissions.") from None
+        return _read(path, what).decode()
+    except UnicodeDecodeError:
+        raise SignInError(f"{what} cannot be read", f"{path}: it is not a text file.", "Check its path.") from None
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SignInError(
+            f"{what} cannot be read", f"{path}: {error.strerror}.", "Check its path and permissions."
+        ) from None
 
 
 def leave_no_core_dump() -> None:

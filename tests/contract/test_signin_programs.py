@@ -155,13 +155,14 @@ async def test_an_invalid_certificate_file(tmp_path: Path) -> None:
     authority = authority_for(certificates=(public,))
     for name, content in odd.items():
         (tmp_path / name).write_bytes(content)
-    for name in (*odd, "absent.pem"):
+    for name in (*odd, "absent.pem", "absent.pfx"):
         async with signing_in(
             authority, tmp_path, method="certificate", client_id=DAEMON_ID, certificate=tmp_path / name
         ) as sign_in:
             with pytest.raises(SignInError, match="certificate cannot be") as refused:
                 await sign_in()
             assert name in refused.value.message
+            assert ("No such file" in refused.value.message) is name.startswith("absent")
 
 
 @pytest.mark.parametrize("name", ["nightly.pem", "nightly.pfx"])
