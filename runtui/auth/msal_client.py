@@ -383,7 +383,7 @@ def translate_errors(work: Callable[[], _T], settings: SignInSettings, scopes: t
         raise unreachable("It did not answer in time.") from None
     except OSError as error:
         raise unreachable(str(error), getattr(error, "pause", 0)) from None
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 -- the libraries of MSAL raise errors of their own
         raise unreachable(f"Its answer makes no sense ({type(error).__name__}).") from None
 
 

@@ -162,26 +162,45 @@ def bad_certificate(path: Path | None) -> SignInError:
 
 
 def _certificate(settings: SignInSettings) -> dict[str, Any]:
-    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_certificates
 
     path = settings.certificate
     if path is None:
         raise SignInError("No certificate", "The profile names no file.", "Set certificate.")
     password = _secret_of("RUNTUI_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD")
+    secret = password.encode() or None
     if path.suffix.lower() in (".pfx", ".p12"):
+        data = _read(path, "The certificate")
+        _check_key(path, lambda: load_key_and_certificates(data, secret)[0])
         return {"private_key_pfx_path": str(path), "public_certificate": True, "passphrase": password}
     pem = _read_text(path, "The certificate")
     key = re.search(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", pem)
     public = re.findall(r"(?s)-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", pem)
     if key is None or not public:
         raise bad_certificate(path)
+    _check_key(path, lambda: load_pem_private_key(key[0].encode(), secret))
+    return {"private_key": key[0], "public_certificate": "\n".join(public), "passphrase": password}
+
+
+def _check_key(path: Path, load: Callable[[], object]) -> None:
+    """Load a private key now: MSAL would fail only when it signs.
+
+    Raises:
+        SignInError: it cannot be loaded, or Entra accepts none of its kind.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
     try:
-        # Check the key now: MSAL would fail only when it signs.
-        load_pem_private_key(key[0].encode(), password.encode() if password else None)
+        key = load()
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise bad_certificate(path) from None
-    return {"private_key": key[0], "public_certificate": "\n".join(public), "passphrase": password}
+    if key is None:
+        raise bad_certificate(path)
+    if not isinstance(key, RSAPrivateKey):
+        what = f"The key in {path} is not an RSA key, and Entra accepts no other."
+        raise SignInError("The certificate cannot be used", what, "Register a certificate with an RSA key.")
 
 
 def _federated_token(settings: SignInSettings) -> Callable[[], str]:
@@ -200,10 +219,18 @@ def _federated_token(settings: SignInSettings) -> Callable[[], str]:
 
 def _read_text(path: Path, what: str) -> str:
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise SignInError(f"{what} cannot be read", f"{path}: {reason}.", "Check its path and permissions.") from None
+        return _read(path, what).decode()
+    except UnicodeDecodeError:
+        raise SignInError(f"{what} cannot be read", f"{path}: it is not a text file.", "Check its path.") from None
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SignInError(
+            f"{what} cannot be read", f"{path}: {error.strerror}.", "Check its path and permissions."
+        ) from None
 
 
 def leave_no_core_dump() -> None:

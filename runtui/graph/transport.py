@@ -205,7 +205,7 @@ class Transport:
             self._note(_finished(planned, progress, time.perf_counter() - started, stopped))
             raise
         exchange = _finished(planned, progress, time.perf_counter() - started, failure)
-        if exchange.is_foreign:
+        if exchange.is_foreign and not alone:
             # The connection has a surplus answer: whatever comes next on it belongs to another request too.
             self._retire()
         return self._note(exchange)

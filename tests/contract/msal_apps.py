@@ -70,9 +70,9 @@ def challenge_in(fault: GraphError) -> str:
 
 
 @cache
-def pair() -> tuple[bytes, bytes]:
-    """Return an RSA key and its certificate, both PEM."""
-    issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("ci.fake.test", key_type=trustme.KeyType.RSA)
+def pair(kind: trustme.KeyType = trustme.KeyType.RSA) -> tuple[bytes, bytes]:
+    """Return a key of a kind and its certificate, both PEM."""
+    issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("ci.fake.test", key_type=kind)
     return issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
 
 

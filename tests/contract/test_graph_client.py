@@ -218,7 +218,9 @@ async def test_a_reading_is_believed_whatever_request_its_answer_names_and_keeps
         assert len(clients) == 1
         write = await graph.update_run(RunUpdate("w1", "r1", "{}"))
         assert there(write.fault).outcome is Outcome.UNKNOWN
-        assert id(await transport._building()) not in clients, "a change goes out on another connection from here on"
+        assert id(await transport._building()) in clients, "its own connection is closed, and no other is suspected"
+        await transport.send("POST", "/$batch", purpose="read results", json_body="{}")
+        assert id(await transport._building()) not in clients, "what comes next on a kept connection is not its own"
 
 
 @pytest.mark.parametrize("body", [{"id": "r2"}, {"id": 5}, {"id": None}, {}, {"value": [{"id": "r1"}]}])

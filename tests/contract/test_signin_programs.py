@@ -8,9 +8,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from runtui.auth.claims import read_claims
 from runtui.auth.errors import SignInError
@@ -153,13 +155,51 @@ async def test_an_invalid_certificate_file(tmp_path: Path) -> None:
     authority = authority_for(certificates=(public,))
     for name, content in odd.items():
         (tmp_path / name).write_bytes(content)
-    for name in (*odd, "absent.pem"):
+    for name in (*odd, "absent.pem", "absent.pfx"):
         async with signing_in(
             authority, tmp_path, method="certificate", client_id=DAEMON_ID, certificate=tmp_path / name
         ) as sign_in:
             with pytest.raises(SignInError, match="certificate cannot be") as refused:
                 await sign_in()
             assert name in refused.value.message
+            assert ("No such file" in refused.value.message) is name.startswith("absent")
+
+
+@pytest.mark.parametrize("name", ["nightly.pem", "nightly.pfx"])
+async def test_a_certificate_with_another_key_than_rsa_is_named(name: str, tmp_path: Path) -> None:
+    """Entra has no other, and MSAL fails only when it signs."""
+    from cryptography.hazmat.primitives.serialization import NoEncryption, load_pem_private_key
+    from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+    from cryptography.x509 import load_pem_x509_certificate
+
+    key, public = pair(trustme.KeyType.ECDSA)
+    content = key + public
+    if name.endswith(".pfx"):
+        private, certificate = load_pem_private_key(key, None), load_pem_x509_certificate(public)
+        assert isinstance(private, EllipticCurvePrivateKey)
+        content = serialize_key_and_certificates(None, private, certificate, None, NoEncryption())
+    (tmp_path / name).write_bytes(content)
+    async with signing_in(
+        authority_for(), tmp_path, method="certificate", client_id=DAEMON_ID, certificate=tmp_path / name
+    ) as sign_in:
+        with pytest.raises(SignInError, match="certificate cannot be used") as refused:
+            await sign_in()
+        assert f"The key in {tmp_path / name} is not an RSA key" in refused.value.message
+
+
+async def test_an_error_of_a_library_is_not_told_as_a_missing_sign_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LibraryError(Exception):
+        """An error that MSAL's own libraries raise, such as that of a key."""
+
+    def fail(*_: object) -> NoReturn:
+        raise LibraryError
+
+    monkeypatch.setattr(MsalClient, "_renew_program", fail)
+    async with signing_in(authority_for(), tmp_path, method="secret", client_id=DAEMON_ID) as sign_in:
+        with pytest.raises(SignInError, match=r"makes no sense \(LibraryError\)"):
+            await sign_in()
 
 
 async def test_a_service_that_is_down_does_not_blame_the_certificate(tmp_path: Path) -> None:

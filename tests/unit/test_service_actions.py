@@ -457,3 +457,12 @@ def test_runs_that_an_action_cannot_help_are_counted_by_state() -> None:
     assert list(bulk.changes()) == [("processingStatus", "1 inProgress, 1 queued", "cancel the run")]
     assert bulk.left_out_words() == "1 completed, 1 no longer in the list, 1 with a change in progress"
     assert bulk.notes[0] == "22 of 24 users are already processed: what was done for them stays."
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("inProgress", "is running"), ("completed", "has ended: completed"), ("pausedByPolicy", "is pausedByPolicy")],
+)
+def test_a_followed_run_has_ended_only_with_a_status_that_is_known_as_an_end(status: str, words: str) -> None:
+    found = follow.FollowedRun({"id": "r1", "processingStatus": status}, is_new=False)
+    assert found.words() == f"The run r1 {words}."

@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.rows import short_id, status_word
+from runtui.domain.rows import short_id, status_look, status_word
 from runtui.domain.triage.received import text_in
-from runtui.domain.triage.service_actions import ACTIVE_STATUSES, MAKE_RUNS, STATUS
+from runtui.domain.triage.service_actions import MAKE_RUNS, STATUS
 from runtui.graph.client import GraphClient
 from runtui.services.writing.proof import new_run
 from runtui.services.writing.write import Save
@@ -32,7 +32,9 @@ class FollowedRun(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        return text_in(self.run, STATUS) not in ACTIVE_STATUSES
+        """True if the service has finished with it, or says nothing of its status; False for an unknown status."""
+        status = text_in(self.run, STATUS)
+        return not status or status_look(status).has_ended
 
     @property
     def status(self) -> str:
