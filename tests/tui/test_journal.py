@@ -7,15 +7,16 @@ import json
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runtui.domain.columns import list_layout
+from runtui.domain.columns import Column, list_layout
 from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks, ticks_of
 from runtui.services.records.journal import Entry, Intent, Journal, Settlement
 from runtui.services.records.journal_query import PAGE
-from runtui.tui.features.changes.lists import JOURNAL, EntryRow, entry_rows
+from runtui.tui.features.changes.lists import JOURNAL, RESULTS, EntryRow, entry_rows
 from runtui.tui.text import fit
 from runtui.tui.widgets.row_list import needs_of
 from tests import there
@@ -96,6 +97,12 @@ def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
     assert texts(row, 80)[-1] == "failed → canceled"
     assert "run-1" not in texts(row, 60)
     assert texts(row, 100)[-2:] == ["run-1", "failed → canceled"]
+
+
+@pytest.mark.parametrize("columns", [JOURNAL.columns, RESULTS.columns], ids=["journal", "results"])
+def test_a_narrow_line_has_the_number_of_the_change_whole(columns: tuple[Column[Any], ...]) -> None:
+    needs = (("number", 4), ("opened", 5), ("outcome", 10), ("workflow", 28), ("change", 30), ("reason", 31))
+    assert {column.key: cells for column, cells in list_layout(columns, 60, needs)}["number"] == 4
 
 
 def test_a_change_comes_before_what_it_undoes_and_shows_local_times() -> None:

@@ -71,9 +71,12 @@ async def test_choosing_the_current_profile_only_goes_back(open_session: Opener,
 
 
 async def test_a_profile_that_cannot_be_opened_from_here_says_why(open_session: Opener, profiles: Profiles) -> None:
-    async with open_session(runs=5, profiles=profiles, profile="prod") as session:
-        await session.press("P", "j", "j", "enter")
+    async with open_session(size=(80, 24), runs=5, profiles=profiles, profile="prod") as session:
+        await session.press("P", "j", "j")
         assert "RUNTUI_TOKEN, which was given for" in session.text()
+        assert "set a token-file in the profile." in " ".join(session.inside(session.left).split())
+        await session.press("enter")
+        assert "far cannot be opened from here." in session.status.text
         assert session.app.feature[Leaving].next_profile is None
         assert session.view == "picker"
 

@@ -27,9 +27,11 @@ class Switching(Feature):
         seen = list(profiles.seen_from(present))
         at = next((place for place, profile in enumerate(seen) if profile.name == present.profile), None)
         lines = marked_lines([(profile.name, _summary(profile)) for profile in seen], at)
+        opened = [profile.settings or present for profile in seen]
+        refusals = ["" if place == at else profile.problem for place, profile in enumerate(seen)]
         choices = [
-            Choice(profile.settings or present, line, _facts(profile), refusal="" if place == at else profile.problem)
-            for place, (profile, line) in enumerate(zip(seen, lines, strict=True))
+            Choice(settings, line, refusal or _facts(settings), refusal)
+            for settings, line, refusal in zip(opened, lines, refusals, strict=True)
         ]
 
         def chosen(settings: Settings) -> None:
@@ -80,7 +82,5 @@ def _summary(profile: Profile) -> str:
     return f"{profile.settings.tenant}{'  READ-ONLY' if profile.settings.read_only else ''}"
 
 
-def _facts(profile: Profile) -> str:
-    if profile.settings is None:
-        return profile.problem
-    return f"{profile.settings.root}, signs in by {sign_in_word(profile.settings)}"
+def _facts(settings: Settings) -> str:
+    return f"{settings.root}, signs in by {sign_in_word(settings)}"

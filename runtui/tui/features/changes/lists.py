@@ -119,7 +119,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
         ),
         Column("opened", "sent", 5, 1, _opened, DESCENDING, "right", grows_to=12, value=_sent),
         Column("outcome", "outcome", 8, 1, _outcome, grows_to=10, value=_entry_urgency),
-        Column("workflow", "workflow", 8, 2, _workflow, grows_to=28),
+        Column("workflow", "workflow", 6, 2, _workflow, grows_to=28),
         Column("run", "run", _ID_CELLS, 5, lambda row, _: ListCell(middle(row.entry.run_id, _ID_CELLS), "muted")),
         Column("change", "change", 30, 1, _change, flexible=True),
     ),
@@ -200,7 +200,7 @@ _RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (
     Column("workflow", "workflow", 8, 2, lambda row, _: ListCell(row.workflow_name), grows_to=28),
     Column("run", "run", _ID_CELLS, 5, lambda row, _: ListCell(middle(row.save.run_id, _ID_CELLS), "muted")),
     Column("reason", "reason", 20, 1, lambda row, _: ListCell(row.reason), flexible=True),
-    Column("number", "#", 2, 4, _recorded, grows_to=7, value=lambda row: row.save.entry or 0),
+    Column("number", "#", 2, 1, _recorded, grows_to=7, value=lambda row: row.save.entry or 0),
 )
 
 RESULTS: Final[Resource[ResultRow, str]] = in_memory(
