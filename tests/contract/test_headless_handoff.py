@@ -122,6 +122,17 @@ def test_a_change_is_handed_over_though_its_run_is_gone(commands: Commands, caps
     assert "The run cannot be read" in captured.err
 
 
+def test_an_action_on_a_workflow_is_handed_over_without_a_run(commands: Commands, capsys: Out) -> None:
+    _, workflow_id = commands.a_run()
+    path = f"/identityGovernance/lifecycleWorkflows/workflows/{workflow_id}/clearQuarantine"
+    facts = {"method": "POST", "url": f"{commands.server().settings.root}{path}", "before": {}, "after": {}}
+    number = commands.record(run_id=workflow_id, workflow_id=workflow_id, outcome=Outcome.DONE, **facts)
+    assert handed_over(commands, number) == ExitCode.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert "run" not in told["facts"]
+    assert not told["open"]
+
+
 def test_a_file_is_private_and_none_is_overwritten(commands: Commands, tmp_path: Path, capsys: Out) -> None:
     run_id, _ = commands.a_run("failed")
     file = tmp_path / "ticket.md"

@@ -152,6 +152,11 @@ async def test_space_marks_all_runs_of_a_cause_and_takes_the_marks_back(open_ses
         await session.press("space", "k", "space")
         assert session.runs.table.marks == frozenset()
         assert f"Cleared {cause.runs} marks" in session.status.text
+        await session.press("space")
+        assert session.runs.table.marks
+        await session.press("U")
+        assert session.runs.table.marks == frozenset()
+        assert "◆" not in session.inside(session.left)
 
 
 async def test_the_panel_says_the_whole_cause_and_what_to_check(open_session: Opener) -> None:

@@ -263,6 +263,8 @@ async def test_a_paste_outside_of_a_field_filters_the_list_or_searches_the_panel
         await paste("status:failed")
         assert statuses(session) == {"failed"}, "it replaces the filter before"
         await session.press("enter")
+        await paste("\n")
+        assert statuses(session) == {"failed"}, "an empty line is no text"
         assert session.app.focused is table
 
         await session.press("right_square_bracket", "greater_than_sign")

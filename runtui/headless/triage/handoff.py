@@ -73,7 +73,7 @@ async def _handoff_of_run(
         run_id = subject
     workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
     try:
-        # The change may be an action on a workflow, which has no run to read.
+        # An action on a workflow is about no run.
         fault = await read_into_store(workspace, workflow_id, run_id) if run_id != workflow_id else None
     except RuntuiError as error:
         if not isinstance(subject, int):

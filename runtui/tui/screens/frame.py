@@ -538,13 +538,15 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     async def on_paste(self, event: events.Paste) -> None:
         """Filter or search by a text that no field has taken, such as an id from a ticket."""
+        if not (text := " ".join(event.text.split())):
+            return
         actions = in_scopes(*self.scopes_of_keys)
         opens_bar = next((action.id for action in actions if action.name == "filter"), None)
         if opens_bar is not None:
             await self.action_perform(opens_bar)
         bar = self.focused.parent if self.focused is not None else None
         if isinstance(bar, InputBar):
-            bar.paste(" ".join(event.text.split()))
+            bar.paste(text)
         else:
             self.remark("Nothing here takes a paste.")
 

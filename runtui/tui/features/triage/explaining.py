@@ -29,7 +29,7 @@ from runtui.services.store.store import EVERY_RUN, RunQuery
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.resources import MARKED, Resource, RowFlag, in_memory
+from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.panel import REST_SECONDS, Panel
 from runtui.tui.screens.runs import unread
 from runtui.tui.screens.view import ActionView, Throttle
@@ -56,14 +56,12 @@ class CausesView(ActionView[None]):
         super().__init__()
         self._workspace = workspace
         self._store = workspace.store
-        self.list = ReadList(CAUSES, self._flag, name="causes")
+        self.list = ReadList(CAUSES, name="causes")
         self.shown = EVERY_RUN
         """The runs whose failed tasks are grouped."""
         self._runs = runs
         self._runs_of: dict[str, frozenset[str]] = {}
         """The runs of the causes that were marked here, by the causes' keys."""
-        self._marked: set[str] = set()
-        """The causes whose runs are all marked."""
         self._failures: tuple[str, Sequence[TaskResult]] = ("", ())
         """The key of a cause, and its latest failures."""
         self._progress = workspace.results.progress
@@ -142,9 +140,6 @@ class CausesView(ActionView[None]):
 
     # Marks on the runs
 
-    def _flag(self, row: CauseRow) -> RowFlag | None:
-        return MARKED if row.cause.key in self._marked else None
-
     def action_mark(self) -> None:
         """Mark all runs of the cause under the cursor; if all are marked, clear their marks."""
         if (cause := self.cause) is not None:
@@ -170,10 +165,9 @@ class CausesView(ActionView[None]):
         self.post_message(self.Changed())
 
     def _follow_marks(self) -> None:
+        """Mark the causes whose runs are all marked."""
         marks = self._runs.marks
-        before, self._marked = self._marked, {key for key, ids in self._runs_of.items() if ids and ids <= marks}
-        for key in before ^ self._marked:
-            self.list.table.flags_changed(key)
+        self.list.table.set_marks(frozenset(key for key, ids in self._runs_of.items() if ids and ids <= marks))
 
     def resumed(self) -> None:
         """Marks may have been set or cleared in the list."""
