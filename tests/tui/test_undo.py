@@ -97,6 +97,7 @@ async def test_u_then_undoes_the_change_before(open_session: Opener) -> None:
         before = dict(graph.runs[run_id])
         entries = [await change(session), await change(session)]
         for entry in reversed(entries):
+            assert "u undo" in session.text().splitlines()[-1]
             await session.press("u")
             await session.until(lambda: session.view == "review")
             assert f"Undo change #{entry.number}?" in session.text()

@@ -7,6 +7,7 @@ says why. A late result opens a screen only for a person who still waits for it.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -139,8 +140,8 @@ class Journaling(Feature):
         self.screen = self._chrome.install(self.view)
         self._sent: set[int] = set()
         """The entries of this session, whose outcomes are not news of an earlier one."""
-        self._changed: set[str] = set()
-        """The runs whose last change in this session is done and undoes nothing."""
+        self._changed = defaultdict[str, set[int]](set)
+        """The entries of done changes of this session that are not undone, by the key of their run."""
 
     def start(self) -> None:
         reconciler = self._workspace.reconciler
@@ -161,7 +162,7 @@ class Journaling(Feature):
         run_id = self._chrome.front.view.run_id
         entry = self.view.entry if self._chrome.front.view is self.view else None
         is_elsewhere = entry is not None and not same_server(entry.root, self._workspace.root)
-        has_own_change = run_id is not None and run_key(run_id) in self._changed
+        has_own_change = run_id is not None and bool(self._changed.get(run_key(run_id)))
         return context._replace(entry=entry, is_elsewhere=is_elsewhere, has_own_change=has_own_change)
 
     # The journal
@@ -188,9 +189,9 @@ class Journaling(Feature):
     def _save_changed(self, save: Save) -> None:
         if save.entry is not None:
             self._sent.add(save.entry)
-        if save.outcome is Outcome.DONE and save.action is None:
-            change = self._changed.discard if save.undoes is not None else self._changed.add
-            change(run_key(save.run_id))
+        if save.outcome is Outcome.DONE and save.action is None and save.entry is not None:
+            changes = self._changed[run_key(save.run_id)]
+            changes.add(save.entry) if save.undoes is None else changes.discard(save.undoes)
 
     # What is unknown
 
