@@ -191,7 +191,10 @@ class Journaling(Feature):
             self._sent.add(save.entry)
         if save.outcome is Outcome.DONE and save.action is None and save.entry is not None:
             changes = self._changed[run_key(save.run_id)]
-            changes.add(save.entry) if save.undoes is None else changes.discard(save.undoes)
+            if save.undoes is None:
+                changes.add(save.entry)
+            else:
+                changes.discard(save.undoes)
 
     # What is unknown
 
