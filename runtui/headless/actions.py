@@ -30,7 +30,7 @@ from runtui.domain.triage.workflows import Workflow
 from runtui.errors import ExitCode, UsageError, nearest_words
 from runtui.graph.pages import all_items
 from runtui.headless.bulk import Which, send_to, send_to_one
-from runtui.headless.changes import ChangeOptions, check_consent, nothing_sent_if_cancelled, send
+from runtui.headless.changes import ChangeOptions, check_consent, nothing_sent_if_cancelled, send, settle_earlier
 from runtui.headless.console import command, narrate
 from runtui.headless.output import print_lines
 from runtui.headless.session import connected, failed_read, find_run, pace
@@ -108,6 +108,7 @@ async def _act_on_workflow(
         with nothing_sent_if_cancelled():
             found = await _workflow(workspace, wanted)
             people = [(await find_user(workspace.client, user)).id for user in users]
+            await settle_earlier(workspace, options, found["id"])
         return await send(workspace, _bulk(make(found["id"], people), found), options)
 
 
@@ -123,6 +124,7 @@ async def resume_task(
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
+            await settle_earlier(workspace, options, run_id)
             of_workflow, of_run = await find_run(workspace, run_id, workflow_id)
             found = await _waiting_task(workspace, of_workflow, of_run, task)
         action = resume(of_workflow, of_run, found.id, end)

@@ -122,11 +122,12 @@ async def settle_earlier(workspace: Workspace, options: ChangeOptions, *run_ids:
     first = run_ids[0] if len(run_ids) == 1 else None
     keys = {run_key(run_id) for run_id in run_ids}
     for entry in await workspace.reconciler.check_all(before_change_of=first):
+        subject = "workflow" if entry.is_about_workflow else "run"
         if entry.is_settled:
-            narrate(f"An earlier change of run {entry.run_id}: {entry.report.heading}.")
+            narrate(f"An earlier change of {subject} {entry.run_id}: {entry.report.heading}.")
         elif run_key(entry.run_id) in keys:
-            of_run = "this run" if first is not None else f"run {entry.run_id}"
-            narrate(f"An earlier change of {of_run}: {entry.report.heading}; the service may still carry it out.")
+            named = f"this {subject}" if first is not None else f"{subject} {entry.run_id}"
+            narrate(f"An earlier change of {named}: {entry.report.heading}; the service may still carry it out.")
     if workspace.reconciler.fault is not None:
         narrate(str(workspace.reconciler.fault))
 
@@ -329,7 +330,9 @@ def message_of(save: Save) -> str:
     report, fault = save.report, save.fault
     hint = fault.hint if fault is not None and not save.stopped else ""
     if save.outcome is Outcome.UNKNOWN:
-        hint = f"{hint} runtui journal {save.entry} shows what is known: read the run before you repeat the change."
+        subject = "run" if save.run_id != save.operation.workflow_id else "workflow"
+        known = f"runtui journal {save.entry} shows what is known"
+        hint = f"{hint} {known}: read the {subject} before you repeat the change."
     made = f"New run {save.new_run}." if save.new_run else ""
     return sentences(*report.reasons(), made, report.message, *report.detail_sentences(), hint.strip())
 

@@ -163,6 +163,21 @@ def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: O
     assert len(commands.entries()) == 2, "a preview is a reading"
 
 
+def test_an_unknown_action_is_told_before_the_next_one(commands: Commands, capsys: Out) -> None:
+    server, held = commands.server(), "Inactive guests, 90 days"
+    commands.line.bend = lost_on_the_way
+    assert actions.free_workflow(server, held, yes=True) == ExitCode.UNKNOWN
+    assert "read the workflow before you repeat the change" in capsys.readouterr().out
+    commands.line.bend = straight
+    assert actions.free_workflow(server, held, yes=True) == ExitCode.DONE
+    assert "An earlier change of this workflow: #1 unknown" in capsys.readouterr().err
+    run_id, workflow_id = commands.a_run("inProgress")
+    commands.record(run_id=run_id, workflow_id=workflow_id)
+    with pytest.raises(UsageError, match="No task of this run waits"):
+        actions.resume_task(server, run_id, end="failed", task="none", yes=True)
+    assert "An earlier change of this run: #3 unknown" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("status", "body"), [(204, None), (200, {}), (200, {"value": ["x"]})])
 def test_a_preview_without_tasks_in_a_list_is_no_good_news(
     status: int, body: dict[str, Any] | None, commands: Commands
