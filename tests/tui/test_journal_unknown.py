@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from runtui.domain.report import Outcome
-from runtui.services.records.journal import Journal
+from runtui.services.records.journal import Journal, Settlement
 from runtui.settings import JOURNAL_FILE
 from runtui.tui.features.changes.journaling import Journaling
 from tests.tui.conftest import Opener
@@ -36,6 +36,20 @@ async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: O
         session.workspace.reconciler.check_soon()
         await session.until(lambda: "#1 done, seen on read-back" in session.status.text)
         assert "unknown" not in session.header
+        assert not table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
+
+
+async def test_what_another_terminal_decides_is_shown_in_this_one(open_session: Opener, tmp_path: Path) -> None:
+    async with open_session(wire=Graph(answer_to_patch=BROKEN).wire) as session:
+        session.workspace.reconciler.start()
+        entry = await change(session)
+        await session.until(lambda: "1 unknown" in session.header)
+        with closing(Journal(tmp_path / JOURNAL_FILE)) as other:
+            other.settle(Settlement(entry.client_request_id, Outcome.NOT_DONE, "person"))
+        session.workspace.reconciler.check_soon()
+        await session.until(lambda: "#1 not done, as you decided" in session.status.text)
+        assert "unknown" not in session.header
+        table = session.runs.table
         assert not table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
 
 

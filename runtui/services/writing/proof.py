@@ -6,6 +6,7 @@ may still land. By the answer to the request:
 | The answer                             | The run, as read afterwards              | The change is                    |
 |----------------------------------------|------------------------------------------|----------------------------------|
 | a success, with a value that it brings | is read only where the answer lacks some | done, by the answer              |
+|                                        | and then shows none of them              | unknown                          |
 | a success, without one (204, 200)      | shows a value that it brings             | done, by the answer              |
 |                                        | shows none, or cannot be read            | unknown                          |
 | a refusal in Graph's own words         | is not read                              | not done                         |
