@@ -27,13 +27,19 @@ _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 """The suffixes of the files that SQLite puts beside a database."""
 
 
+def _next_step(cure: str = "") -> str:
+    """Return the next step for a file that cannot be used: `cure`, if there is one, or another state folder."""
+    own = "RUNTUI_STATE to a folder of your own."
+    return f"{cure}, or set {own}" if cure else f"Set {own}"
+
+
 class NotPrivateError(PermissionError):
     """A file or folder is not private: `sentence` says which and why, `cure` is the next step."""
 
-    def __init__(self, what: str, cure: str) -> None:
+    def __init__(self, what: str, cure: str = "") -> None:
         super().__init__(errno.EPERM, what)
         self.sentence = f"{what[0].upper()}{what[1:]}."
-        self.cure = f"{cure}, or set RUNTUI_STATE to a folder of your own."
+        self.cure = _next_step(cure)
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -57,8 +63,8 @@ def _cure(reason: object) -> str:
     if name.startswith("SQLITE_BUSY"):
         return "Wait for the other runtui to end."
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")) or number in NO_ROOM:
-        return "Free disk space, or set RUNTUI_STATE to a folder of your own."
-    return "Set RUNTUI_STATE to a folder of your own."
+        return _next_step("Free disk space")
+    return _next_step()
 
 
 def private_folder(path: Path) -> None:
@@ -75,7 +81,9 @@ def private_folder(path: Path) -> None:
     found = path.stat()
     _check_owner(path, found, "the folder")
     if found.st_mode & _OTHERS_MAY_WRITE:
-        raise NotPrivateError(f"others may write to the folder {path}", f"Run: chmod 700 {path}")
+        is_shared_on_purpose = found.st_mode & stat.S_ISVTX  # as /tmp is
+        cure = "" if is_shared_on_purpose else f"Run: chmod 700 {path}"
+        raise NotPrivateError(f"others may write to the folder {path}", cure)
 
 
 def private_database(path: Path) -> None:

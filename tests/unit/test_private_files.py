@@ -193,6 +193,15 @@ def test_the_refusal_names_the_next_step(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
 
 
+def test_a_folder_that_is_shared_on_purpose_keeps_its_mode(tmp_path: Path) -> None:
+    """Such as /tmp: without the write permission of others, the whole machine would suffer."""
+    tmp_path.chmod(0o1777)
+    with pytest.raises(NotPrivateError, match="others may write") as refused:
+        private_folder(tmp_path)
+    assert refused.value.cure == "Set RUNTUI_STATE to a folder of your own."
+    tmp_path.chmod(0o700)
+
+
 NAMES: Final = ("runs.db", "runs.db-wal", "runs.db-shm", "runs.db-journal", "journal.db", "journal.db-wal")
 
 
