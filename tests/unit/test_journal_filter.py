@@ -36,6 +36,8 @@ ENTRIES = (
         ("before:2026-11-20T00:00Z", [1, 2]),
         ("since:-24h before:-2h", [2]),
         ("#4", [4]),
+        ("#04", [4]),
+        pytest.param(f"#{'9' * 5_000}", [], id="more digits than Python reads"),
         ("run-a outcome:done", [1]),
         ("nobody", []),
         ("Outcome:Done", [1]),

@@ -84,8 +84,8 @@ def outcome_word(entry: Entry) -> str:
 def _word(text: str) -> RowCondition[Entry]:
     """Return the condition for a word, or for the number of an entry."""
     if text[0] == "#" and text[1:].isdecimal():
-        number = int(text[1:])
-        return lambda entry: entry.number == number
+        number = text[1:].lstrip("0")  # as text, because Python reads no number of many thousand digits
+        return lambda entry: str(entry.number) == number
     wanted = text.casefold()
     return lambda entry: any(wanted in known.casefold() for known in _texts(entry))
 
