@@ -111,6 +111,19 @@ async def test_the_journal_offers_the_change_under_its_cursor(open_session: Open
         assert f"client-request-id: `{entry.client_request_id}`" in session.app.clipboard
 
 
+async def test_marked_rows_are_copied_together(open_session: Opener) -> None:
+    async with open_session() as session:
+        await go_to_failed_run(session)
+        await session.press("enter")
+        users = session.app.feature[Opening].users.list
+        await session.until(lambda: len(users.shown.rows) > 1)
+        await session.press("space", "space", "y")
+        await session.until(lambda: "the 2 marked rows" in session.text())
+        text = await copied(session, "slash", *"marked row", "enter", "enter")
+        (_, first, second, _) = text.splitlines()
+        assert all(user.name in line for user, line in zip(users.shown.rows, (first, second), strict=False))
+
+
 async def test_the_panel_offers_the_request_under_its_cursor(open_session: Opener) -> None:
     async with open_session() as session:
         await go_to_failed_run(session)

@@ -341,7 +341,8 @@ def everything_copied(text: str) -> list[str]:
     choices = [
         copies.id_choice("run", text), *copies.marked_choices([text, "r-2"]), *copies.reason_choices(text),
         copies.response_choice(text), copies.response_choice(json.dumps({"a": text})),
-        copies.row_choice([row], text), copies.json_choice({text: [text]}), copies.link_choice(root, text),
+        *copies.row_choices([row], text, [text, text]), copies.json_choice({text: [text]}),
+        copies.link_choice(root, text),
         copies.request_ids_choice([change], [exchange]), copies.json_choice(entry_object(change)),
         *copies.command_choices(shared_request("PATCH", change.url, (("If-Match", text),), change.body), root),
         *copies.command_choices(request_of(exchange), root),
@@ -377,7 +378,7 @@ def test_no_copy_contains_text_like_a_token(secret: str) -> None:
 def test_copied_text_stays_text_where_it_is_pasted(text: str) -> None:
     for copied in everything_copied(text):
         assert UNSAFE.search(copied.replace("\n", "")) is None
-    for choice in (copies.id_choice("run", text), copies.row_choice([], text)):
+    for choice in (copies.id_choice("run", text), *copies.row_choices([], text)):
         assert "\n" not in choice.value.text, "a line end runs what stands before it"
 
 

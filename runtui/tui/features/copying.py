@@ -58,6 +58,7 @@ from runtui.tui.screens.runs import RunsView
 from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
+from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.words import copies
 from runtui.tui.words.copies import Copy, CopyChoice, Destination, MakesHandoff
 
@@ -208,7 +209,9 @@ class Copying(Feature):
                 return None
             return partial(self._of, CopySubject((copies.id_choice("run", run_id),), run_id, is_run=True))
         subject = _SUBJECTS[type(view)](view, row) if type(view) in _SUBJECTS else CopySubject()
-        return partial(self._of, subject, copies.row_choice(view.list.resource.columns, row))
+        listed = view.list.shown.rows if isinstance(view.list, ReadList) else ()
+        marked = [one for one in listed if view.list.resource.id_of(one) in view.list.table.marks]
+        return partial(self._of, subject, *copies.row_choices(view.list.resource.columns, row, marked))
 
     def _of(self, subject: CopySubject, *row: CopyChoice) -> list[CopyChoice]:
         workspace = self._workspace

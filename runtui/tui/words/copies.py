@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.columns import Column, RowT
-from runtui.domain.text import visible
+from runtui.domain.text import count_words, visible
 from runtui.domain.times import now_ticks
 from runtui.graph.exchange import Exchange
 from runtui.redact import redact, redact_values
@@ -139,10 +139,19 @@ def json_choice(value: Mapping[str, Any] | None) -> CopyChoice:
     return text_choice("JSON", "JSON", text, refusal="There is no JSON.", ending="json")
 
 
-def row_choice(columns: Sequence[Column[RowT]], row: RowT) -> CopyChoice:
+def row_choices(columns: Sequence[Column[RowT]], row: RowT, marked: Sequence[RowT] = ()) -> list[CopyChoice]:
+    """Return a choice of a row's cells, and one of those of the marked rows, one row per line, if any is marked."""
     now = now_ticks()
-    cells = [column.show(row, now).text.strip() for column in columns]
-    return text_choice("row", "Row", code_span("  ".join(filter(None, cells))))
+
+    def line(row: RowT) -> str:
+        return visible("  ".join(filter(None, (column.show(row, now).text.strip() for column in columns))))
+
+    choices = [code_choice("row", "Row", line(row))]
+    if marked:
+        choices.append(
+            code_choice(f"the {count_words(len(marked), 'marked row')}", "Rows", "\n".join(map(line, marked)))
+        )
+    return choices
 
 
 def request_ids_choice(entries: Iterable[Entry], exchanges: Iterable[Exchange]) -> CopyChoice:
