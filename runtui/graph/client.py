@@ -60,6 +60,9 @@ from runtui.options import PATCH_PATH
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
+ALONE_AT_ONCE: Final = 8
+"""The most requests in progress for items of batches, of a root that offers no `$batch`."""
+
 SHORTLY_BEFORE: Final = MINUTE
 """How long before an action the runs that others started are read."""
 
@@ -120,6 +123,7 @@ class GraphClient:
         self._transport = transport
         self._patch_path = patch_path
         self._reader = PageReader(transport, page_size, on_unusable)
+        self._alone = asyncio.Semaphore(ALONE_AT_ONCE)
         self.results = ResultsClient(self._reader)
 
     def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
@@ -280,6 +284,11 @@ class GraphClient:
     ) -> Iterable[Answer]:
         """Return the answers to requests for some runs: by `$batch`, or one by one if the root offers none. A refusal
         or failure of the whole batch counts for each item. If a 403 is about `$batch` alone, the first item shows."""
+
+        async def one(number: int) -> Answer:
+            async with self._alone:
+                return await alone(number)
+
         root, first = self._transport.root, list[Answer]()
         if self._reader.has_batch and len(items) > 1 and not any(refusal(root, root + item.path) for item in items):
             batch = await self._transport.send(
@@ -298,7 +307,7 @@ class GraphClient:
                     for item, run_id, answer in zip(items, run_ids, answers_of(batch, root, items), strict=True)
                 )
                 return chain(first, islice(answers, len(first), None))
-        return iter([*first, *await asyncio.gather(*map(alone, range(len(first), len(items))))])
+        return iter([*first, *await asyncio.gather(*map(one, range(len(first), len(items))))])
 
     async def ask_for_update(self) -> Exchange:
         """Ask the server what it offers at the address of `update_run`, for a run that cannot exist.

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from runtui.graph.batch import MAX_BATCH
-from runtui.graph.client import GraphClient, RunUpdate
+from runtui.graph.client import ALONE_AT_ONCE, GraphClient, RunUpdate
 from runtui.graph.exchange import http_date
 from runtui.graph.pages import PAGE_SIZE, GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
@@ -108,6 +108,34 @@ async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(sta
         await graph.read_runs([("w1", "r0"), ("w1", "r1")])  # the runs themselves
     assert server.sent.count("POST /$batch") == 1
     assert len(server.sent) == 1 + 2 * RUNS_IN_BATCH + 2 + 2
+
+
+async def test_without_a_batch_only_some_requests_wait_for_the_server() -> None:
+    """Else those that wait for a connection would run into the time limit of a request."""
+    waiting, most, answered = 0, 0, 0
+    is_full, released = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal waiting, most, answered
+        if request.url.path.endswith("/$batch"):
+            return reply(404, REFUSED)
+        waiting, most = waiting + 1, max(most, waiting + 1)
+        if waiting == ALONE_AT_ONCE:
+            is_full.set()
+        await released.wait()
+        waiting, answered = waiting - 1, answered + 1
+        return reply(200, {"id": str(request.url)[-3:]})
+
+    async with client(handle) as graph:
+        parts = [[("w1", f"r{lane}{number}") for number in range(9)] for lane in range(4)]
+        reading = asyncio.gather(*map(graph.read_runs, parts))
+        await is_full.wait()
+        released.set()
+        answers = [[*part] for part in await reading]
+    assert (most, answered) == (ALONE_AT_ONCE, 36)
+    assert [[answer.exchange.url[-3:] for answer in part] for part in answers] == [
+        [run_id for _, run_id in part] for part in parts
+    ]
 
 
 @pytest.mark.parametrize(("code", "alone"), [("BadRequest", 1), ("Blocked", 3)])

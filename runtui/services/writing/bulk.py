@@ -46,7 +46,7 @@ from runtui.services.writing.write import (
 _logger: Final = logging.getLogger("runtui.write")
 
 CONCURRENT_WRITES: Final = 4
-"""The most concurrent batches; a root without `$batch` gets the changes of each as so many requests at once."""
+"""The most concurrent batches."""
 
 _WIRE: Final = (Send, Read)
 _FILES: Final = (Settle, UpdateStore, Recall, Record, Identify)
