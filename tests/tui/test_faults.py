@@ -232,6 +232,12 @@ class HeldBack(httpx.AsyncBaseTransport):
         await session.press("y")
         await session.until(lambda: self.under_way)
 
+    async def outlast_the_wait(self, session: Session) -> None:
+        """Change the run, quit, and wait until runtui says that the change did not end in time."""
+        await self.hold_a_save(session)
+        await session.press("q")
+        await session.until(lambda: "outcome is unknown" in session.text())
+
 
 async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) -> None:
     graph = Graph()
@@ -282,9 +288,7 @@ async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, m
     monkeypatch.setattr(leaving, "QUIT_SECONDS", 0.05)
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
-        await wire.hold_a_save(session)
-        await session.press("q")
-        await session.until(lambda: "outcome is unknown" in session.text())
+        await wire.outlast_the_wait(session)
         await session.press("q")
         assert session.app.return_code == 0
 
@@ -293,9 +297,7 @@ async def test_quitting_waits_for_a_later_save_too(open_session: Opener, monkeyp
     monkeypatch.setattr(leaving, "QUIT_SECONDS", 0.05)
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
-        await wire.hold_a_save(session)
-        await session.press("q")
-        await session.until(lambda: "outcome is unknown" in session.text())
+        await wire.outlast_the_wait(session)
         wire.released.set()
         await session.until(lambda: not session.workspace.saves.active())
         wire.released.clear()

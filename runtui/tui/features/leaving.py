@@ -29,7 +29,7 @@ class Leaving(Feature):
         self.next_profile: Settings | None = None
         """The session to open next; None to leave for good."""
         self._told_of: frozenset[int] = frozenset()
-        """The numbers of the changes in progress that the person was told of: the same key leaves them."""
+        """The numbers of the changes that the person was told of; the key pressed again does not wait for them."""
 
     def leave(self, next_profile: Settings | None) -> None:
         """Leave once no change is in progress, or when asked a second time, for another profile or (None) for good."""
